@@ -1,0 +1,248 @@
+//! One finished push, as the API tells it, and what makes it the same push when it is told again.
+//!
+//! The API gives no event id and whole-second times. Sessions of one stream that start in the same second form a
+//! *group*; rows of a group differ by end, reason and address, their *facts*. Groups are named by keyed 128-bit
+//! hashes over length-prefixed raw bytes, so that nobody who may choose stream names can make two groups meet.
+
+use std::borrow::Cow;
+use std::hash::Hasher as _;
+
+use siphasher::sip128::{Hasher128 as _, SipHasher24};
+
+use crate::clock::UnixSeconds;
+
+/// Longest label value in bytes before it is cut and marked with a hash.
+pub const LABEL_BYTES: usize = 128;
+
+/// A domain, app or stream name: the bytes the API sent, whatever they are.
+///
+/// JSON can carry lone surrogates and a hostile API invalid UTF-8; both are kept here byte for byte, so that two
+/// names that look alike stay two names.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Box<[u8]>);
+
+impl Name {
+    /// Keeps `bytes` as they are.
+    #[must_use]
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(bytes.into().into_boxed_slice())
+    }
+
+    /// The bytes as received.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The name as text to show, what is not UTF-8 replaced.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.0)
+    }
+
+    /// The name as a label value: itself where that is safe, otherwise cut or cleaned, then `~` and eight hex digits of
+    /// its hash under `key`.
+    ///
+    /// Marked are names over [`LABEL_BYTES`], names that are not UTF-8, and names with a NUL, which ends a page for
+    /// Prometheus' parser. A name that already holds the replacement character is marked too, so that it cannot
+    /// pass for a cleaned one.
+    #[must_use]
+    pub fn label(&self, key: &IdentityKey) -> String {
+        let text = self.text();
+        let plain = self.0.len() <= LABEL_BYTES && !text.contains(['\0', '\u{fffd}']);
+        if plain {
+            return text.into_owned();
+        }
+        let clean = text.replace('\0', "\u{fffd}");
+        let cut = &clean[..clean.floor_char_boundary(LABEL_BYTES)];
+        let mut hasher = key.hasher();
+        hasher.write(&self.0);
+        format!("{cut}~{:08x}", hasher.finish128().h1 >> 32)
+    }
+}
+
+impl std::fmt::Debug for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.text())
+    }
+}
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+/// One finished push session: the facts as received.
+///
+/// Fields are named after the API's (`DescribeLiveStreamEventList`, object `StreamEventInfo`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PushSession {
+    /// `DomainName`: the push domain.
+    pub domain: Name,
+    /// `AppName`: the push path.
+    pub app: Name,
+    /// `StreamName`.
+    pub stream: Name,
+    /// `StreamStartTime`, whole seconds.
+    pub start: UnixSeconds,
+    /// `StreamEndTime`, whole seconds.
+    pub end: UnixSeconds,
+    /// `StopReason`: Tencent's text, unclassified.
+    pub reason_text: String,
+    /// `ClientIp`: the publisher's address; `-` for pushes from the intranet.
+    pub client_ip: String,
+    /// `Duration` in seconds; absent where the API sent none that can be believed.
+    pub duration: Option<u64>,
+    /// `Resolution`, `W*H`; may be empty.
+    pub resolution: String,
+}
+
+impl PushSession {
+    /// Seconds the push lasted: the API's word, else the difference of its times, never below zero.
+    #[must_use]
+    pub fn lasted(&self) -> u64 {
+        self.duration.unwrap_or_else(|| u64::try_from(self.end.saturating_sub(self.start)).unwrap_or(0))
+    }
+
+    /// The group this session belongs to.
+    #[must_use]
+    pub fn group(&self) -> GroupId {
+        GroupId { domain: self.domain.clone(), app: self.app.clone(), stream: self.stream.clone(), start: self.start }
+    }
+
+    /// What tells this row from others of its group.
+    #[must_use]
+    pub fn fact(&self, key: &IdentityKey) -> Fact {
+        let mut hasher = key.hasher();
+        write_prefixed(&mut hasher, self.reason_text.as_bytes());
+        write_prefixed(&mut hasher, self.client_ip.as_bytes());
+        Fact { end: self.end, digest: hasher.finish128().h1 }
+    }
+}
+
+/// The sessions of one stream that start in one second.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroupId {
+    /// The push domain.
+    pub domain: Name,
+    /// The push path.
+    pub app: Name,
+    /// The stream.
+    pub stream: Name,
+    /// When all of the group's sessions started.
+    pub start: UnixSeconds,
+}
+
+impl GroupId {
+    /// The group's name in the ledger, within `account`.
+    #[must_use]
+    pub fn key(&self, account: &str, key: &IdentityKey) -> GroupKey {
+        let mut hasher = key.hasher();
+        write_prefixed(&mut hasher, account.as_bytes());
+        for name in [&self.domain, &self.app, &self.stream] {
+            write_prefixed(&mut hasher, name.as_bytes());
+        }
+        hasher.write(&self.start.to_le_bytes());
+        GroupKey(hasher.finish128().as_bytes())
+    }
+}
+
+/// A [`GroupId`] hashed under the ledger's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupKey(pub [u8; 16]);
+
+/// What tells rows of one group apart: the end, and a digest of reason text and publisher address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fact {
+    /// When the session ended.
+    pub end: UnixSeconds,
+    /// Keyed hash of the other facts.
+    pub digest: u64,
+}
+
+/// The secret key of all hashes of one ledger; made with it, kept in it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IdentityKey([u8; 16]);
+
+impl IdentityKey {
+    /// A key from 16 random bytes.
+    #[must_use]
+    pub const fn new(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, for the ledger that keeps them.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    fn hasher(&self) -> SipHasher24 {
+        SipHasher24::new_with_key(&self.0)
+    }
+}
+
+impl std::fmt::Debug for IdentityKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("IdentityKey([secret])")
+    }
+}
+
+fn write_prefixed(hasher: &mut SipHasher24, bytes: &[u8]) {
+    hasher.write(&(bytes.len() as u64).to_le_bytes());
+    hasher.write(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> IdentityKey {
+        IdentityKey::new(*b"0123456789abcdef")
+    }
+
+    fn group(domain: &str, app: &str, stream: &str) -> GroupKey {
+        GroupId { domain: domain.into(), app: app.into(), stream: stream.into(), start: 7 }.key("main", &key())
+    }
+
+    #[test]
+    fn names_that_touch_do_not_merge() {
+        assert_ne!(group("d", "live", "1room"), group("d", "live1", "room"));
+        assert_ne!(group("d", "", "x"), group("d", "x", ""));
+    }
+
+    #[test]
+    fn another_key_gives_other_groups() {
+        let id = GroupId { domain: "d".into(), app: "a".into(), stream: "s".into(), start: 7 };
+        assert_ne!(id.key("main", &key()), id.key("main", &IdentityKey::new([9; 16])));
+        assert_ne!(id.key("main", &key()), id.key("other", &key()));
+    }
+
+    #[test]
+    fn an_ordinary_name_is_its_own_label() {
+        assert_eq!(Name::from("房间 \"1\"\n\\").label(&key()), "房间 \"1\"\n\\");
+        assert_eq!(Name::new(vec![b'a'; LABEL_BYTES]).label(&key()).len(), LABEL_BYTES);
+    }
+
+    #[test]
+    fn long_broken_and_nul_names_stay_different_after_cleaning() {
+        let long = |last: u8| Name::new([vec![b'a'; 70_000], vec![last]].concat()).label(&key());
+        assert_ne!(long(b'x'), long(b'y'));
+        assert!(long(b'x').len() <= LABEL_BYTES + 9);
+        let cleaned =
+            [Name::new(vec![b'a', 0xff]), Name::new(vec![b'a', 0xfe]), Name::from("a\u{fffd}"), Name::from("a\0")];
+        for (i, one) in cleaned.iter().enumerate() {
+            assert!(one.label(&key()).starts_with("a\u{fffd}~"), "{one:?}");
+            for other in &cleaned[i + 1..] {
+                assert_ne!(one.label(&key()), other.label(&key()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_falls_between_characters() {
+        let label = Name::new("房".repeat(100)).label(&key());
+        assert!(label.starts_with(&"房".repeat(42)) && label.len() == 126 + 9);
+    }
+}
