@@ -1,1 +1,7 @@
-fn main() {}
+//! One test binary; one file per promise.
+mod live;
+mod reasons;
+mod settings;
+mod signing;
+mod simulator;
+mod web;
