@@ -1,5 +1,18 @@
-//! What to ask next, and what an answer adds.
+//! What to ask next, and what an answer adds: windows, leaves, groups, slices. No I/O; time is an argument.
+//!
+//! The order of trust: one response is consistent in itself; pages of one listing are not; the answers to the same
+//! question at two times can be compared. [`Pass`] is one listing built on these, [`Group`] is what makes counting the
+//! same rows again and again come out exactly once, [`Slices`] make looking back a day cheap.
+
+mod crowd;
+mod group;
+mod pass;
 mod query;
+mod slice;
+
+pub use group::{Group, Growth};
+pub use pass::{Bounds, Pass, Progress, Reading, Tally, Unsettled};
+pub use slice::{CROWDED, SliceCount, SliceId, Slices, cover};
 
 pub use query::{BrokenRow, FULL_PAGE, Filter, Page, Query, Row, Window};
 

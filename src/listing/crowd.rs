@@ -1,0 +1,139 @@
+//! A window that time cannot divide: more rows in one second than a response holds, or long sessions that reach over
+//! every part of it.
+//!
+//! Its pages are read, each a view of its own. A page border may hide a row or show it twice, so the reading counts as
+//! whole only if as many different rows were seen as `TotalNum` says there are. If not, and it is so twice, the crowd
+//! is split by domain, then app, then stream, each asked for by itself. Groups that were met on several pages need a
+//! confirmation, since no single response has shown them whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::pass::Unsettled;
+use super::query::{FULL_PAGE, Filter, Page, Row, Window};
+use super::slice::CROWDED;
+use crate::session::{GroupId, Name, PushSession};
+
+/// The API answers for 10,000 rows of a window at most: 100 full pages.
+const MOST_PAGES: u32 = 100;
+
+/// A crowd of more names than this is not split by name: one request each would cost more than it can tell.
+const MOST_NAMES: usize = 300;
+
+/// What to do after a page.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum CrowdStep {
+    /// Ask for [`Crowd::next_page`].
+    NextPage,
+    /// Every row was seen.
+    Whole,
+    /// Ask for each of these by itself. If not `sure`, there may be names that no page could show.
+    Split { filters: Vec<Filter>, sure: bool },
+    /// Not all rows could be seen, and there is nothing left to split by.
+    Incomplete,
+}
+
+/// The pages of one window, as read so far.
+#[derive(Debug, Clone)]
+pub(super) struct Crowd {
+    pub(super) window: Window,
+    pub(super) filter: Filter,
+    page: u32,
+    second_reading: bool,
+    received: u64,
+    /// Rows that are no sessions (unfinished, broken), as many as the reading with the most.
+    others: u64,
+    most_others: u64,
+    last_page: Vec<Row>,
+    most_together: BTreeMap<PushSession, u64>,
+    pages_of_group: BTreeMap<GroupId, BTreeSet<u32>>,
+}
+
+impl Crowd {
+    pub(super) fn new(window: Window, filter: Filter) -> Self {
+        Self {
+            window,
+            filter,
+            page: 1,
+            second_reading: false,
+            received: 0,
+            others: 0,
+            most_others: 0,
+            last_page: Vec::new(),
+            most_together: BTreeMap::new(),
+            pages_of_group: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn next_page(&self) -> u32 {
+        self.page
+    }
+
+    /// Takes the page asked for.
+    pub(super) fn read(&mut self, page: &Page) -> CrowdStep {
+        let mut together: BTreeMap<&PushSession, u64> = BTreeMap::new();
+        for row in &page.rows {
+            match row {
+                Row::Finished(session) => *together.entry(session).or_default() += 1,
+                Row::Unfinished | Row::Broken(_) => self.others += 1,
+            }
+        }
+        for (session, count) in together {
+            self.pages_of_group.entry(session.group()).or_default().insert(self.page);
+            let most = self.most_together.entry(session.clone()).or_default();
+            *most = count.max(*most);
+        }
+        self.received += page.rows.len() as u64;
+        let total = page.total.unwrap_or(0);
+        let same_page_again = self.page > 1 && page.rows == self.last_page;
+        self.last_page.clone_from(&page.rows);
+        if self.received < total && !page.rows.is_empty() && !same_page_again && self.page < MOST_PAGES {
+            self.page += 1;
+            return CrowdStep::NextPage;
+        }
+        self.most_others = self.others.max(self.most_others);
+        let seen = self.most_together.values().sum::<u64>() + self.most_others;
+        if seen >= total && total < CROWDED {
+            return CrowdStep::Whole;
+        }
+        if !self.second_reading && !same_page_again && self.received >= total {
+            (self.second_reading, self.page, self.received, self.others) = (true, 1, 0, 0);
+            return CrowdStep::NextPage;
+        }
+        self.split(total)
+    }
+
+    /// The groups that no single page has shown whole.
+    pub(super) fn groups_on_several_pages(&self) -> Vec<Unsettled> {
+        let mut ends: BTreeMap<GroupId, Unsettled> = BTreeMap::new();
+        for session in self.most_together.keys() {
+            let group = session.group();
+            if self.pages_of_group.get(&group).is_none_or(|pages| pages.len() < 2) {
+                continue;
+            }
+            let first = || Unsettled { group: group.clone(), first_end: session.end, last_end: session.end };
+            let unsettled = ends.entry(group.clone()).or_insert_with(first);
+            unsettled.first_end = unsettled.first_end.min(session.end);
+            unsettled.last_end = unsettled.last_end.max(session.end);
+        }
+        ends.into_values().collect()
+    }
+
+    fn split(&self, total: u64) -> CrowdStep {
+        let names = |name: fn(&PushSession) -> &Name| -> BTreeSet<&Name> { self.most_together.keys().map(name).collect() };
+        let (names, narrow): (_, fn(Filter, Name) -> Filter) = if self.filter.domain.is_none() {
+            (names(|session| &session.domain), |filter, name| Filter { domain: Some(name), ..filter })
+        } else if self.filter.app.is_none() {
+            (names(|session| &session.app), |filter, name| Filter { app: Some(name), ..filter })
+        } else if self.filter.stream.is_none() {
+            (names(|session| &session.stream), |filter, name| Filter { stream: Some(name), ..filter })
+        } else {
+            return CrowdStep::Incomplete;
+        };
+        if names.is_empty() || names.len() > MOST_NAMES || total <= u64::from(FULL_PAGE) {
+            return CrowdStep::Incomplete;
+        }
+        let filters = names.into_iter().map(|name| narrow(self.filter.clone(), name.clone())).collect();
+        // Domains and apps are few, the first 10,000 rows show them all.
+        CrowdStep::Split { filters, sure: self.received >= total || self.filter.app.is_none() }
+    }
+}

@@ -1,0 +1,132 @@
+//! How many sessions a group has: the most ever seen together.
+//!
+//! Rows of one response can be told apart by their position, rows of two responses cannot. So the number counted for
+//! a group is the largest number of its rows ever seen in one view (one response). Seeing them again adds nothing, a
+//! corrected row adds nothing, n identical rows in one view count n. A group that may be larger than any one view so
+//! far, because views show rows that are not accounted for, is *unsettled*: it takes one view of the whole group to
+//! tell another session from a corrected one.
+
+use crate::clock::UnixSeconds;
+use crate::session::Fact;
+
+/// The rows of a group that are accounted for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Group {
+    /// One fact per counted session, sorted.
+    accounted: Vec<Fact>,
+}
+
+/// What a view added to a group.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Growth {
+    /// Facts counted now, for the first time.
+    pub counted: Vec<Fact>,
+    /// Facts of the view that are not accounted for, though the group did not grow: corrected rows, or sessions that no
+    /// view has shown together with the others.
+    pub unaccounted: Vec<Fact>,
+}
+
+impl Group {
+    /// A group whose sessions are `accounted`.
+    #[must_use]
+    pub fn new(mut accounted: Vec<Fact>) -> Self {
+        accounted.sort_unstable();
+        Self { accounted }
+    }
+
+    /// One fact per counted session, sorted.
+    #[must_use]
+    pub fn accounted(&self) -> &[Fact] {
+        &self.accounted
+    }
+
+    /// When the last of its sessions ended.
+    #[must_use]
+    pub fn last_end(&self) -> Option<UnixSeconds> {
+        self.accounted.last().map(|fact| fact.end)
+    }
+
+    /// Lets the group grow to the size of `view`, all of its rows in one response. The surplus goes to the facts that
+    /// are not accounted for yet, in their order.
+    pub fn grow(&mut self, view: &[Fact]) -> Growth {
+        let surplus = view.len().saturating_sub(self.accounted.len());
+        let mut counted = missing_from(view, &self.accounted);
+        let unaccounted = counted.split_off(surplus.min(counted.len()));
+        self.accounted.extend_from_slice(&counted);
+        self.accounted.sort_unstable();
+        Growth { counted, unaccounted }
+    }
+
+    /// Takes the facts that `view` corrects: each unaccounted fact of the view takes the place of an accounted one that
+    /// the view no longer shows. The number of sessions stays. Returns what was replaced by what.
+    pub fn revise(&mut self, view: &[Fact]) -> Vec<(Fact, Fact)> {
+        let gone = missing_from(&self.accounted, view);
+        let new = missing_from(view, &self.accounted);
+        let revisions: Vec<_> = gone.into_iter().zip(new).collect();
+        for (old, new) in &revisions {
+            let place = self.accounted.iter().position(|fact| fact == old);
+            self.accounted[place.expect("`gone` holds accounted facts only")] = *new;
+        }
+        self.accounted.sort_unstable();
+        revisions
+    }
+}
+
+/// The facts of `some` beyond those of `others`, each as often as it is there; sorted.
+fn missing_from(some: &[Fact], others: &[Fact]) -> Vec<Fact> {
+    let mut missing = some.to_vec();
+    missing.sort_unstable();
+    for fact in others {
+        if let Ok(place) = missing.binary_search(fact) {
+            missing.remove(place);
+        }
+    }
+    missing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(ends: &[i64]) -> Vec<Fact> {
+        ends.iter().map(|end| Fact { end: *end, digest: 0 }).collect()
+    }
+
+    #[test]
+    fn identical_rows_in_one_view_are_distinct_and_seeing_them_again_adds_nothing() {
+        let mut group = Group::default();
+        assert_eq!(group.grow(&facts(&[5, 5, 5])).counted.len(), 3);
+        assert_eq!(group.grow(&facts(&[5, 5])), Growth::default());
+        assert_eq!(group.grow(&facts(&[5, 5, 5, 5])).counted.len(), 1);
+    }
+
+    #[test]
+    fn another_end_alone_does_not_count_but_unsettles() {
+        let mut group = Group::new(facts(&[5]));
+        let growth = group.grow(&facts(&[9]));
+        assert_eq!((growth.counted, growth.unaccounted), (vec![], facts(&[9])));
+        assert_eq!(group.grow(&facts(&[5, 9])).counted, facts(&[9]));
+    }
+
+    #[test]
+    fn a_corrected_row_takes_the_place_of_the_old_one() {
+        let mut group = Group::new(facts(&[5, 7]));
+        assert_eq!(group.revise(&facts(&[9, 7])), vec![(facts(&[5])[0], facts(&[9])[0])]);
+        assert_eq!(group.accounted(), facts(&[7, 9]));
+        assert_eq!(group.grow(&facts(&[7, 9])), Growth::default());
+    }
+
+    #[test]
+    fn a_view_without_the_row_revises_nothing() {
+        let mut group = Group::new(facts(&[5]));
+        assert_eq!(group.revise(&[]), vec![]);
+        assert_eq!(group.accounted(), facts(&[5]));
+    }
+
+    #[test]
+    fn the_surplus_goes_to_rows_not_accounted_for_in_a_fixed_order() {
+        let mut group = Group::new(facts(&[5]));
+        let growth = group.grow(&facts(&[9, 8]));
+        assert_eq!((growth.counted, growth.unaccounted), (facts(&[8]), facts(&[9])));
+    }
+}

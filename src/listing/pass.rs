@@ -1,0 +1,537 @@
+//! One listing from its first question to its last: a state machine without I/O.
+//!
+//! A page border cannot be trusted: rows arrive, vanish and change places between two requests. One response can. So a
+//! window is asked for with one full page; when the response holds all rows of the window it is a *leaf*, and when not,
+//! the window is split in time until every part is one. Where time does not separate (one second, or long sessions
+//! that reach over every part), a [`Crowd`] is paged and split by name.
+//!
+//! The driver asks [`Pass::next`], hands the answer to [`Pass::answer`], commits the [`Reading`], and tells the pass what
+//! the commit found with [`Pass::confirm`]. What is waiting is a stack; markers on it say what has been completed when
+//! they come up.
+
+use super::crowd::{Crowd, CrowdStep};
+use super::query::{BrokenRow, FULL_PAGE, Filter, Page, Query, Row, Window};
+use super::slice::{CROWDED, SliceCount, SliceId, Slices};
+use crate::clock::UnixSeconds;
+use crate::session::{GroupId, PushSession};
+
+/// A window is split into about this many rows a part, so that most parts fit one response at once.
+const ROWS_PER_PART: u64 = 75;
+
+/// Most parts of one split: a wrong `TotalNum` must not cost thousands of requests.
+const MOST_PARTS: u64 = 256;
+
+/// How often a response that contradicts itself is asked for again.
+const REPEATS: u8 = 2;
+
+/// Most groups of one pass that are confirmed; past it the rest is left to later passes.
+const MOST_CONFIRMATIONS: u64 = 2_000;
+
+/// The times between which questions make sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Nothing below is asked for: what happened there may have been forgotten.
+    pub floor: UnixSeconds,
+    /// The latest second that is over for both clocks.
+    pub now: UnixSeconds,
+}
+
+/// A group of which a view showed rows that are not accounted for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsettled {
+    /// The group.
+    pub group: GroupId,
+    /// The earliest end among its rows.
+    pub first_end: UnixSeconds,
+    /// The latest end among its rows.
+    pub last_end: UnixSeconds,
+}
+
+/// What an answer adds, to be committed as one.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// Finished sessions of this one response.
+    pub sessions: Vec<PushSession>,
+    /// Rows that have not ended yet.
+    pub unfinished: u64,
+    /// Rows that are set aside.
+    pub broken: Vec<BrokenRow>,
+    /// The response is the answer to a confirmation: it unsettles nothing further.
+    pub confirming: bool,
+    /// The response shows a whole group: what differs from before has been corrected by the API.
+    pub may_revise: bool,
+    /// What is complete once these rows are in and settled.
+    pub progress: Progress,
+}
+
+/// What a pass has completed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Everything up to here has been listed.
+    pub reached: Option<UnixSeconds>,
+    /// Slices listed in full, and their counts.
+    pub remember: Vec<(SliceId, SliceCount)>,
+    /// Slices whose count says nothing, since not all of their rows could be listed.
+    pub forget: Vec<SliceId>,
+}
+
+impl Progress {
+    /// Whether nothing was completed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn append(&mut self, later: Progress) {
+        self.reached = later.reached.or(self.reached);
+        self.remember.extend(later.remember);
+        self.forget.extend(later.forget);
+    }
+}
+
+/// What a pass has been through, for logs and metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Windows that did not fit one response and were split, in time or by name.
+    pub split_windows: u64,
+    /// Responses that contradicted themselves and were asked for again.
+    pub repeated_listings: u64,
+    /// Listings of which some rows could not be told apart or were not shown: counted from below.
+    pub incomplete_listings: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Task {
+    /// List this span of time.
+    Span { window: Window, parent: Option<Parent> },
+    /// Compare this slice with what it was, and list it if it changed.
+    Slice { id: SliceId, parent: Option<Parent>, in_full: bool },
+    /// A part holds nearly all rows of its window: do the others too?
+    Doubt { part: Box<Task>, part_total: u64, rest: Window, parent: Parent },
+    /// List this part of a crowd.
+    Named { window: Window, filter: Filter },
+    /// Read the next page of this crowd.
+    Crowd(Box<Crowd>),
+    /// Marker: everything up to here is listed.
+    Reached(UnixSeconds),
+    /// Marker: this slice is listed; `total` was asked for before its rows were.
+    Remember { id: SliceId, total: u64, before: Marks },
+}
+
+/// What a response is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// All rows of the window, in one response.
+    Leaf,
+    /// More rows than the response holds.
+    Overfull,
+    /// Fewer rows than it says there are, though they would fit: read on.
+    Short,
+    /// It contradicts itself.
+    Contradiction,
+}
+
+/// The window a part was split from.
+#[derive(Debug, Clone, Copy)]
+struct Parent {
+    window: Window,
+    total: u64,
+    /// Height of the stack below its parts.
+    depth: usize,
+}
+
+/// Rows and leaves met so far that keep a slice from being compared by its count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Marks {
+    unfinished: u64,
+    incomplete: u64,
+}
+
+#[derive(Debug)]
+struct Confirmation {
+    unsettled: Unsettled,
+    around_start: bool,
+    whole: bool,
+}
+
+#[derive(Debug)]
+enum Asked {
+    Task(Task),
+    Confirmation(Confirmation),
+}
+
+/// A listing under way.
+#[derive(Debug)]
+pub struct Pass {
+    scope: Filter,
+    bounds: Bounds,
+    compare: bool,
+    stack: Vec<Task>,
+    confirmations: Vec<Confirmation>,
+    confirmed: u64,
+    asked: Option<(Asked, Query, u8)>,
+    progress: Progress,
+    marks: Marks,
+    tally: Tally,
+}
+
+impl Pass {
+    /// Lists `windows` one after the other and reports each end as reached.
+    #[must_use]
+    pub fn poll(scope: Filter, windows: impl IntoIterator<Item = Window>, bounds: Bounds) -> Self {
+        let tasks = |window: Window| [Task::Span { window, parent: None }, Task::Reached(window.end)];
+        let mut stack: Vec<Task> = windows.into_iter().flat_map(tasks).collect();
+        stack.reverse();
+        Self::new(scope, stack, bounds, false)
+    }
+
+    /// Goes over `slices`; those whose count is the remembered one are left alone if `compare` says so.
+    #[must_use]
+    pub fn sweep(scope: Filter, slices: &[SliceId], bounds: Bounds, compare: bool) -> Self {
+        let task = |id: &SliceId| Task::Slice { id: *id, parent: None, in_full: false };
+        Self::new(scope, slices.iter().rev().map(task).collect(), bounds, compare)
+    }
+
+    fn new(scope: Filter, stack: Vec<Task>, bounds: Bounds, compare: bool) -> Self {
+        Self {
+            scope,
+            bounds,
+            compare,
+            stack,
+            confirmations: Vec::new(),
+            confirmed: 0,
+            asked: None,
+            progress: Progress::default(),
+            marks: Marks::default(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// What the pass has been through so far.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// The next question; none when the pass is complete and only [`Pass::take_progress`] is left to commit.
+    pub fn next(&mut self, slices: &Slices) -> Option<Query> {
+        if self.asked.is_none() {
+            self.asked = self.choose(slices);
+        }
+        self.asked.as_ref().map(|(_, query, _)| query.clone())
+    }
+
+    fn choose(&mut self, slices: &Slices) -> Option<(Asked, Query, u8)> {
+        if let Some(confirmation) = self.confirmations.pop() {
+            let query = self.confirmation_query(&confirmation);
+            return Some((Asked::Confirmation(confirmation), query, 0));
+        }
+        while let Some(task) = self.stack.pop() {
+            let (window, filter, page, page_size) = match &task {
+                Task::Span { window, .. } => (*window, self.scope.clone(), 1, FULL_PAGE),
+                Task::Doubt { rest, .. } => (*rest, self.scope.clone(), 1, 1),
+                Task::Named { window, filter } => (*window, filter.clone(), 1, FULL_PAGE),
+                Task::Crowd(crowd) => (crowd.window, crowd.filter.clone(), crowd.next_page(), FULL_PAGE),
+                Task::Slice { id, in_full, .. } => {
+                    let remembered = slices.get(id).copied();
+                    if let (Some(count), Some(_)) = (remembered.filter(|count| count.crowded()), id.halves()) {
+                        self.descend(*id, count.total);
+                        continue;
+                    }
+                    let count_only = self.compare && remembered.is_some() && !in_full;
+                    (id.window(), self.scope.clone(), 1, if count_only { 1 } else { FULL_PAGE })
+                }
+                Task::Reached(_) | Task::Remember { .. } => {
+                    self.complete(&task);
+                    continue;
+                }
+            };
+            let query = Query { window: self.padded(window), filter, page, page_size };
+            return Some((Asked::Task(task), query, 0));
+        }
+        None
+    }
+
+    /// Takes the answer to the last [`Pass::next`].
+    ///
+    /// # Panics
+    /// When nothing was asked.
+    pub fn answer(&mut self, page: Page, slices: &Slices) -> Reading {
+        let (asked, query, repeats) = self.asked.take().expect("an answer follows a question");
+        let received = page.rows.len() as u64;
+        let verdict = judge(page.total, received, query.page_size);
+        let paging = matches!(asked, Asked::Task(Task::Crowd(_)));
+        if !paging && matches!(verdict, Verdict::Short | Verdict::Contradiction) {
+            self.tally.repeated_listings += 1;
+            if repeats < REPEATS {
+                self.asked = Some((asked, query, repeats + 1));
+                return Reading::default();
+            }
+        }
+        let total = page.total.unwrap_or(received).max(received);
+        let mut reading = match asked {
+            Asked::Confirmation(confirmation) => self.confirm_with(confirmation, verdict, page),
+            Asked::Task(task) => self.work(task, verdict, total, page, slices),
+        };
+        if self.confirmations.is_empty() {
+            self.complete_markers();
+            reading.progress = std::mem::take(&mut self.progress);
+        }
+        reading
+    }
+
+    /// Has `unsettled` groups looked at as a whole before anything else, and holds `progress` back until then.
+    pub fn confirm(&mut self, unsettled: Vec<Unsettled>, progress: Progress) {
+        let later = std::mem::replace(&mut self.progress, progress);
+        self.progress.append(later);
+        for unsettled in unsettled {
+            self.confirmed += 1;
+            if self.confirmed > MOST_CONFIRMATIONS {
+                self.mark_incomplete();
+                continue;
+            }
+            self.confirmations.push(Confirmation { unsettled, around_start: false, whole: true });
+        }
+    }
+
+    /// What was completed after the last answer; for the end of the pass.
+    pub fn take_progress(&mut self) -> Progress {
+        std::mem::take(&mut self.progress)
+    }
+
+    fn work(&mut self, task: Task, verdict: Verdict, total: u64, page: Page, slices: &Slices) -> Reading {
+        match task {
+            Task::Slice { id, in_full: false, parent } if self.compare && slices.contains_key(&id) => {
+                let same = slices.get(&id).is_some_and(|count| count.total == total && !count.unfinished);
+                if !same {
+                    self.list_changed(id, parent, total);
+                }
+                Reading::default()
+            }
+            Task::Crowd(crowd) => self.work_crowd(crowd, page),
+            Task::Doubt { part, part_total, parent, .. } => {
+                let overlapping = (part_total + total) * 2 >= parent.total * 3;
+                if overlapping {
+                    self.crowd_instead_of_parts(parent);
+                } else {
+                    self.divide(*part, part_total);
+                }
+                Reading::default()
+            }
+            part => {
+                if let Task::Slice { id, .. } = &part
+                    && verdict != Verdict::Overfull
+                {
+                    self.stack.push(Task::Remember { id: *id, total, before: self.marks });
+                }
+                match verdict {
+                    Verdict::Leaf => self.read(page),
+                    Verdict::Contradiction => {
+                        self.mark_incomplete();
+                        self.read(page)
+                    }
+                    Verdict::Short => {
+                        let (window, filter) = self.extent(&part);
+                        self.stack.push(Task::Crowd(Box::new(Crowd::new(window, filter))));
+                        Reading::default()
+                    }
+                    Verdict::Overfull => {
+                        self.tally.split_windows += 1;
+                        self.divide_or_doubt(part, total);
+                        Reading::default()
+                    }
+                }
+            }
+        }
+    }
+
+    /// The count of a remembered slice is another one: list it, or look which half changed.
+    fn list_changed(&mut self, id: SliceId, parent: Option<Parent>, total: u64) {
+        if total <= u64::from(FULL_PAGE) {
+            self.stack.push(Task::Slice { id, parent, in_full: true });
+        } else {
+            self.divide_or_doubt(Task::Slice { id, parent, in_full: true }, total);
+        }
+    }
+
+    /// A part with nearly all rows of its window may mean that time does not separate them, or just that they came
+    /// together: the count of the rest of the window tells.
+    fn divide_or_doubt(&mut self, part: Task, part_total: u64) {
+        let parent = match &part {
+            Task::Span { parent, .. } | Task::Slice { parent, .. } => *parent,
+            _ => None,
+        };
+        let (window, _) = self.extent(&part);
+        match parent {
+            Some(parent) if parent.total < CROWDED && part_total * 10 >= parent.total * 8 => {
+                let rest = if window.start == parent.window.start {
+                    Window { start: window.end + 1, end: parent.window.end }
+                } else {
+                    Window { start: parent.window.start, end: window.start - 1 }
+                };
+                self.stack.push(Task::Doubt { part: Box::new(part), part_total, rest, parent });
+            }
+            _ => self.divide(part, part_total),
+        }
+    }
+
+    fn divide(&mut self, part: Task, total: u64) {
+        match part {
+            Task::Span { window, .. } if window.start < window.end => self.split(window, total),
+            Task::Slice { id, .. } if id.level > 0 => self.descend(id, total),
+            part => {
+                if let Task::Slice { id, .. } = &part {
+                    self.stack.push(Task::Remember { id: *id, total, before: self.marks });
+                }
+                let (window, filter) = self.extent(&part);
+                self.stack.push(Task::Crowd(Box::new(Crowd::new(window, filter))));
+            }
+        }
+    }
+
+    fn extent(&self, task: &Task) -> (Window, Filter) {
+        match task {
+            Task::Span { window, .. } | Task::Doubt { rest: window, .. } => (*window, self.scope.clone()),
+            Task::Slice { id, .. } | Task::Remember { id, .. } => (id.window(), self.scope.clone()),
+            Task::Named { window, filter } => (*window, filter.clone()),
+            Task::Crowd(crowd) => (crowd.window, crowd.filter.clone()),
+            Task::Reached(end) => (Window { start: *end, end: *end }, self.scope.clone()),
+        }
+    }
+
+    /// Puts the halves of a slice up, to be remembered with `total` once both are listed. `total` was asked for before
+    /// them, so what arrives while they are listed makes the next comparison fail, on the safe side.
+    fn descend(&mut self, id: SliceId, total: u64) {
+        self.stack.push(Task::Remember { id, total, before: self.marks });
+        let parent = Some(Parent { window: id.window(), total, depth: self.stack.len() });
+        for half in id.halves().into_iter().flatten().rev() {
+            self.stack.push(Task::Slice { id: half, parent, in_full: false });
+        }
+    }
+
+    fn split(&mut self, window: Window, total: u64) {
+        let seconds = u64::try_from(window.end - window.start + 1).unwrap_or(1);
+        let parts = total.div_ceil(ROWS_PER_PART).clamp(2, MOST_PARTS.min(seconds));
+        let parent = Parent { window, total, depth: self.stack.len() };
+        let border = |part: u64| window.start + i64::try_from(part * seconds / parts).unwrap_or(i64::MAX);
+        for part in (0..parts).rev() {
+            let part = Window { start: border(part), end: border(part + 1) - 1 };
+            self.stack.push(Task::Reached(part.end));
+            self.stack.push(Task::Span { window: part, parent: Some(parent) });
+        }
+    }
+
+    fn crowd_instead_of_parts(&mut self, parent: Parent) {
+        self.stack.truncate(parent.depth);
+        self.stack.push(Task::Crowd(Box::new(Crowd::new(parent.window, self.scope.clone()))));
+    }
+
+    fn work_crowd(&mut self, mut crowd: Box<Crowd>, page: Page) -> Reading {
+        let step = crowd.read(&page);
+        let reading = self.read(page);
+        match step {
+            CrowdStep::NextPage => {
+                self.stack.push(Task::Crowd(crowd));
+                return reading;
+            }
+            CrowdStep::Split { filters, sure } => {
+                if !sure {
+                    self.mark_incomplete();
+                }
+                let window = crowd.window;
+                self.stack.extend(filters.into_iter().rev().map(|filter| Task::Named { window, filter }));
+            }
+            CrowdStep::Whole => {}
+            CrowdStep::Incomplete => self.mark_incomplete(),
+        }
+        self.confirm(crowd.groups_on_several_pages(), Progress::default());
+        reading
+    }
+
+    fn confirm_with(&mut self, mut confirmation: Confirmation, verdict: Verdict, page: Page) -> Reading {
+        let whole = verdict == Verdict::Leaf;
+        confirmation.whole &= whole;
+        if !whole {
+            self.mark_incomplete();
+        }
+        let second = confirmation.around_start;
+        let may_revise = second && confirmation.whole;
+        if !second && confirmation.unsettled.group.start > self.bounds.floor {
+            self.confirmations.push(Confirmation { around_start: true, ..confirmation });
+        }
+        Reading { confirming: true, may_revise, ..self.read(page) }
+    }
+
+    fn confirmation_query(&self, confirmation: &Confirmation) -> Query {
+        let Unsettled { group, first_end, last_end } = &confirmation.unsettled;
+        let window = if confirmation.around_start {
+            Window { start: group.start, end: group.start }
+        } else {
+            Window { start: *first_end, end: *last_end }
+        };
+        let filter = Filter {
+            domain: Some(group.domain.clone()),
+            app: Some(group.app.clone()),
+            stream: Some(group.stream.clone()),
+        };
+        Query { window: self.padded(window), filter, page: 1, page_size: FULL_PAGE }
+    }
+
+    fn read(&mut self, page: Page) -> Reading {
+        let mut reading = Reading::default();
+        for row in page.rows {
+            match row {
+                Row::Finished(session) if session.end <= self.bounds.now + 1 => reading.sessions.push(session),
+                Row::Finished(_) | Row::Unfinished => reading.unfinished += 1,
+                Row::Broken(broken) => reading.broken.push(broken),
+            }
+        }
+        self.marks.unfinished += reading.unfinished;
+        reading
+    }
+
+    /// One second more on either side: whether the API's window holds its ends is not known.
+    fn padded(&self, window: Window) -> Window {
+        let start = (window.start - 1).max(self.bounds.floor);
+        Window { start, end: (window.end + 1).min(self.bounds.now).max(start) }
+    }
+
+    fn mark_incomplete(&mut self) {
+        self.marks.incomplete += 1;
+        self.tally.incomplete_listings += 1;
+        // What waits for a confirmation that now falls short must not be compared by its count either.
+        self.progress.forget.extend(self.progress.remember.drain(..).map(|(id, _)| id));
+    }
+
+    fn complete_markers(&mut self) {
+        while let Some(marker) = self.stack.pop_if(|task| matches!(task, Task::Reached(_) | Task::Remember { .. })) {
+            self.complete(&marker);
+        }
+    }
+
+    fn complete(&mut self, marker: &Task) {
+        match marker {
+            Task::Reached(end) => self.progress.reached = Some(*end),
+            Task::Remember { id, before, .. } if self.marks.incomplete != before.incomplete => {
+                self.progress.forget.push(*id);
+            }
+            Task::Remember { id, total, before } => {
+                let unfinished = self.marks.unfinished != before.unfinished;
+                self.progress.remember.push((*id, SliceCount { total: *total, unfinished }));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn judge(total: Option<u64>, received: u64, page_size: u32) -> Verdict {
+    match total {
+        Some(total) if total == received => Verdict::Leaf,
+        // A server that shows a tenth of what was asked for is overfull too, whatever `PageSize` says.
+        Some(total) if total > received && (received >= u64::from(page_size) || received * 2 <= total && received > 0) => {
+            Verdict::Overfull
+        }
+        Some(total) if total > received => Verdict::Short,
+        _ => Verdict::Contradiction,
+    }
+}
