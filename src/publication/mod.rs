@@ -1,6 +1,304 @@
 //! Which value each series shows.
+//!
+//! Prometheus cannot see the first increment of a series that appears with it. So a new series is published at its
+//! *baseline* and *held* there until every scraper seen lately has read it (or `hold_max` has passed); its *release* is
+//! written to the ledger before any scraper can see it. A released series shows its durable total. The class families of
+//! a new domain are held in the same way; those of an account that has never been listed before are hidden until its
+//! first pass is over, and start with what that pass found as their baseline.
+//!
+//! Past `series.limit`, new streams fold into `stream="__overflow__"`, then `app="__overflow__"`; sums stay exact.
+
+mod draft;
+mod scrape;
+mod scrapers;
 mod snapshot;
 
-pub use snapshot::{
-    BLOCK_SERIES, DURATION_BOUNDS, DomainSeries, DurationHistogram, Snapshot, StreamBlock, StreamLabels, StreamSeries,
-};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use draft::{Draft, Happening};
+pub use scrape::{Scrape, Scraper};
+use scrapers::Scrapers;
+pub use snapshot::{BLOCK_SERIES, DomainSeries, Snapshot, StreamBlock, StreamSeries};
+
+use crate::ledger::{Books, DomainBooks, DomainId, Posting, Release, SeriesBooks, SeriesId};
+pub use crate::ledger::{DURATION_BOUNDS, DurationHistogram, StreamLabels};
+
+/// The label value of what the series limit folds together.
+pub const OVERFLOW: &str = "__overflow__";
+
+/// How series are published.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// Most series of the stream counter before new streams fold together.
+    pub series_limit: u64,
+    /// Longest time a new series waits at its baseline.
+    pub hold_max: Duration,
+}
+
+/// All series: the durable totals in memory, and what is shown of them.
+#[derive(Debug)]
+pub struct Publication {
+    terms: Terms,
+    series: Vec<SeriesBooks>,
+    by_labels: HashMap<Arc<StreamLabels>, SeriesId>,
+    /// Where a visible series stands in `blocks`.
+    places: Vec<Option<u32>>,
+    domains: Vec<DomainBooks>,
+    by_domain: HashMap<Arc<str>, DomainId>,
+    published_accounts: HashSet<String>,
+    held_series: HashMap<SeriesId, Hold>,
+    held_domains: HashMap<DomainId, Hold>,
+    /// Since when an account has been counted but not shown.
+    hidden_since: HashMap<String, Duration>,
+    scrapers: Scrapers,
+    blocks: Vec<Arc<StreamBlock>>,
+    visible_series: u32,
+    generation: u64,
+}
+
+/// A series or domain that waits at its baseline.
+#[derive(Debug, Clone, Copy)]
+struct Hold {
+    since: Duration,
+    /// The first snapshot that shows the baseline.
+    generation: u64,
+}
+
+impl Publication {
+    /// Starts from the books. Holds begin anew: a restart may delay an increment, never lose one.
+    #[must_use]
+    pub fn new(books: Books, terms: Terms, elapsed: Duration) -> Self {
+        let mut publication = Self {
+            terms,
+            series: Vec::new(),
+            by_labels: HashMap::new(),
+            places: Vec::new(),
+            domains: Vec::new(),
+            by_domain: HashMap::new(),
+            published_accounts: HashSet::new(),
+            held_series: HashMap::new(),
+            held_domains: HashMap::new(),
+            hidden_since: HashMap::new(),
+            scrapers: Scrapers::new(elapsed),
+            blocks: Vec::new(),
+            visible_series: 0,
+            generation: 0,
+        };
+        publication.reload(books, elapsed);
+        publication
+    }
+
+    /// Takes everything from the books again, after a commit that may or may not have happened.
+    pub fn reload(&mut self, books: Books, elapsed: Duration) {
+        self.generation += 1;
+        let published = books.accounts.into_iter().filter(|(_, account)| account.published).map(|(name, _)| name);
+        self.published_accounts = published.collect();
+        self.by_domain = books.domains.iter().zip(0..).map(|(domain, id)| (Arc::clone(&domain.name), id)).collect();
+        self.domains = books.domains;
+        self.by_labels = HashMap::with_capacity(books.series.len());
+        self.series = Vec::with_capacity(books.series.len());
+        (self.places, self.blocks, self.visible_series) = (Vec::new(), Vec::new(), 0);
+        (self.held_series, self.held_domains) = (HashMap::new(), HashMap::new());
+        let hold = Hold { since: elapsed, generation: self.generation };
+        for (series, id) in books.series.into_iter().zip(0..) {
+            self.add_series(series, id, hold);
+        }
+        let held = self.domains.iter().zip(0..).filter(|(domain, _)| domain.held).map(|(_, id)| (id, hold));
+        self.held_domains = held.collect();
+    }
+
+    /// A sheet to count on. Nothing of it is shown before [`Publication::apply`].
+    #[must_use]
+    pub fn draft(&self) -> Draft<'_> {
+        Draft::new(self)
+    }
+
+    /// Shows what `posting` changed, now that it is durable.
+    pub fn apply(&mut self, posting: &Posting, elapsed: Duration) {
+        self.generation += 1;
+        let hold = Hold { since: elapsed, generation: self.generation };
+        for account in &posting.release.accounts {
+            self.publish_account(account, hold);
+        }
+        for add in &posting.domains {
+            if let Some(new) = &add.new {
+                self.by_domain.insert(Arc::clone(&new.name), add.id);
+                self.domains.push(draft::new_domain(new));
+                self.held_domains.insert(add.id, hold);
+            }
+            draft::add_to_domain(&mut self.domains[add.id as usize], add);
+        }
+        for add in &posting.series {
+            if let Some(new) = &add.new {
+                let (labels, created) = (new.labels.clone(), new.created);
+                self.add_series(SeriesBooks { labels, created, total: 0, baseline: 0, held: true }, add.id, hold);
+            }
+            let series = &mut self.series[add.id as usize];
+            series.total += add.total;
+            series.baseline += add.baseline;
+            self.show(add.id);
+        }
+        for id in &posting.release.series {
+            self.series[*id as usize].held = false;
+            self.held_series.remove(id);
+            self.show(*id);
+        }
+        for id in &posting.release.domains {
+            self.domains[*id as usize].held = false;
+            self.held_domains.remove(id);
+        }
+    }
+
+    /// Notes that an account counts but is not to be shown yet.
+    pub fn hide(&mut self, account: &str, elapsed: Duration) {
+        if !self.published_accounts.contains(account) {
+            self.hidden_since.entry(account.to_owned()).or_insert(elapsed);
+        }
+    }
+
+    /// Whether the series of `account` may be shown.
+    #[must_use]
+    pub fn is_published(&self, account: &str) -> bool {
+        self.published_accounts.contains(account)
+    }
+
+    /// Notes that a scraper has read a snapshot to its end.
+    pub fn scraped(&mut self, scrape: Scrape, elapsed: Duration) {
+        self.scrapers.scraped(scrape, elapsed, self.terms.hold_max);
+    }
+
+    /// What may be released now.
+    #[must_use]
+    pub fn due(&self, elapsed: Duration) -> Release {
+        let read_by_all = self.scrapers.read_by_all(elapsed, self.terms.hold_max);
+        let due = |hold: &Hold| {
+            elapsed.saturating_sub(hold.since) >= self.terms.hold_max
+                || read_by_all.is_some_and(|generation| generation >= hold.generation)
+        };
+        let overdue = |since: &Duration| elapsed.saturating_sub(*since) >= self.terms.hold_max;
+        let mut release = Release {
+            series: self.held_series.iter().filter(|(id, hold)| self.is_visible(**id) && due(hold)).map(|(id, _)| *id).collect(),
+            domains: self.held_domains.iter().filter(|(id, hold)| self.domain_is_visible(**id) && due(hold)).map(|(id, _)| *id).collect(),
+            accounts: self.hidden_since.iter().filter(|(_, since)| overdue(since)).map(|(name, _)| name.clone()).collect(),
+        };
+        release.series.sort_unstable();
+        release.domains.sort_unstable();
+        release.accounts.sort_unstable();
+        release
+    }
+
+    /// What readers see from now on.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let held: Vec<_> = self.held_series.keys().filter(|id| self.is_visible(**id)).collect();
+        let waiting = |id: &&SeriesId| {
+            let series = &self.series[**id as usize];
+            series.total - series.baseline
+        };
+        let visible = (0..).zip(&self.domains).filter(|(id, _)| self.domain_is_visible(*id));
+        Snapshot {
+            generation: self.generation,
+            blocks: self.blocks.clone(),
+            domains: visible.map(|(_, domain)| Arc::new(shown_domain(domain))).collect(),
+            series: u64::from(self.visible_series),
+            held_series: held.len() as u64,
+            held_disconnects: held.iter().map(waiting).sum(),
+        }
+    }
+
+    /// Sum of all series of the stream counter.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.series.iter().map(|series| series.total).sum()
+    }
+
+    fn publish_account(&mut self, account: &str, hold: Hold) {
+        self.hidden_since.remove(account);
+        if !self.published_accounts.insert(account.to_owned()) {
+            return;
+        }
+        let brought: BTreeSet<_> =
+            self.domains.iter().filter(|domain| domain.account == account).map(|domain| Arc::clone(&domain.name)).collect();
+        for id in 0..self.series.len() {
+            if brought.contains(&self.series[id].labels.domain) {
+                self.make_visible(SeriesId::try_from(id).expect("ids are 32 bits"), hold);
+            }
+        }
+        for (domain, id) in self.domains.iter().zip(0..) {
+            if domain.held && domain.account == account {
+                self.held_domains.insert(id, hold);
+            }
+        }
+    }
+
+    fn add_series(&mut self, series: SeriesBooks, id: SeriesId, hold: Hold) {
+        self.by_labels.insert(Arc::new(series.labels.clone()), id);
+        self.series.push(series);
+        self.places.push(None);
+        if self.series_domain_is_visible(id) {
+            self.make_visible(id, hold);
+        } else if self.series[id as usize].held {
+            self.held_series.insert(id, hold);
+        }
+    }
+
+    fn make_visible(&mut self, id: SeriesId, hold: Hold) {
+        if self.places[id as usize].is_some() {
+            return;
+        }
+        let series = &self.series[id as usize];
+        if series.held {
+            self.held_series.insert(id, hold);
+        }
+        let place = self.visible_series;
+        if place as usize % BLOCK_SERIES == 0 {
+            self.blocks.push(Arc::default());
+        }
+        let block = self.blocks.last_mut().expect("a block was just pushed or is not full");
+        let (labels, _) = self.by_labels.get_key_value(&series.labels).expect("every series is in the map");
+        let shown = shown_value(series);
+        Arc::make_mut(block).series.push(StreamSeries { labels: Arc::clone(labels), shown, created: series.created });
+        self.places[id as usize] = Some(place);
+        self.visible_series += 1;
+    }
+
+    /// Copies the value of a visible series into its block.
+    fn show(&mut self, id: SeriesId) {
+        let Some(place) = self.places[id as usize].map(|place| place as usize) else { return };
+        let shown = shown_value(&self.series[id as usize]);
+        let block = &mut self.blocks[place / BLOCK_SERIES];
+        if block.series[place % BLOCK_SERIES].shown != shown {
+            Arc::make_mut(block).series[place % BLOCK_SERIES].shown = shown;
+        }
+    }
+
+    fn is_visible(&self, id: SeriesId) -> bool {
+        self.places[id as usize].is_some()
+    }
+
+    fn series_domain_is_visible(&self, id: SeriesId) -> bool {
+        let domain = self.by_domain.get(&self.series[id as usize].labels.domain);
+        domain.is_some_and(|domain| self.domain_is_visible(*domain))
+    }
+
+    fn domain_is_visible(&self, id: DomainId) -> bool {
+        self.published_accounts.contains(&self.domains[id as usize].account)
+    }
+}
+
+fn shown_value(series: &SeriesBooks) -> u64 {
+    if series.held { series.baseline } else { series.total }
+}
+
+fn shown_domain(domain: &DomainBooks) -> DomainSeries {
+    let shown = if domain.held { &domain.baseline } else { &domain.total };
+    DomainSeries {
+        domain: Arc::clone(&domain.name),
+        created: domain.created,
+        disconnects: shown.disconnects,
+        durations: shown.durations,
+        last_end: domain.last_end,
+    }
+}

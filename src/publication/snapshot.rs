@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use crate::clock::UnixSeconds;
+use crate::ledger::{DurationHistogram, StreamLabels};
 use crate::reason::{Class, Reason};
 
 /// Series per [`StreamBlock`]: a commit copies the blocks it touches and shares the others.
 pub const BLOCK_SERIES: usize = 256;
-
-/// Upper bounds in seconds of `tencent_live_session_duration_seconds`, `+Inf` left out.
-pub const DURATION_BOUNDS: [u64; 12] = [1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 43200, 86400];
 
 /// The disconnect families at one moment. Nothing in it is ahead of what is durable.
 #[derive(Debug, Default)]
@@ -47,19 +45,6 @@ pub struct StreamSeries {
     pub created: UnixSeconds,
 }
 
-/// Labels of the stream counter, as label values (cut and cleaned, not escaped).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StreamLabels {
-    /// `domain`
-    pub domain: Arc<str>,
-    /// `app`
-    pub app: Arc<str>,
-    /// `stream`
-    pub stream: Arc<str>,
-    /// `reason`
-    pub reason: Reason,
-}
-
 /// The per-class families of one domain.
 #[derive(Debug, Clone)]
 pub struct DomainSeries {
@@ -73,43 +58,4 @@ pub struct DomainSeries {
     pub durations: [DurationHistogram; Class::ALL.len()],
     /// `tencent_live_last_disconnect_timestamp_seconds` by `Class as usize`; absent where there was none.
     pub last_end: [Option<UnixSeconds>; Class::ALL.len()],
-}
-
-/// How long pushes lasted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DurationHistogram {
-    /// Sessions per bucket of [`DURATION_BOUNDS`], not cumulated; the last bucket is `+Inf`.
-    pub buckets: [u64; DURATION_BOUNDS.len() + 1],
-    /// Sum of the durations in seconds.
-    pub sum: u64,
-}
-
-impl DurationHistogram {
-    /// Adds one session of `seconds`.
-    pub fn observe(&mut self, seconds: u64) {
-        let bucket = DURATION_BOUNDS.partition_point(|bound| *bound < seconds);
-        self.buckets[bucket] += 1;
-        self.sum = self.sum.saturating_add(seconds);
-    }
-
-    /// Number of sessions.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.buckets.iter().sum()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bound_belongs_to_its_bucket() {
-        let mut histogram = DurationHistogram::default();
-        for seconds in [0, 1, 2, 5, 86_400, 86_401] {
-            histogram.observe(seconds);
-        }
-        assert_eq!(histogram.buckets, [2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
-        assert_eq!((histogram.count(), histogram.sum), (6, 172_809));
-    }
 }

@@ -1,0 +1,261 @@
+//! The embedded ledger: one SQLite file in a folder that one process has to itself.
+//!
+//! WAL with `synchronous=FULL`: a commit that returned has reached the disk. The folder is 0700 and the file 0600, since
+//! stream names and addresses are in it. The lock is on a file of its own, so that a ledger that is being set aside stays
+//! locked.
+
+mod read;
+mod write;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::{Books, Ledger, LedgerError, Posting};
+use crate::listing::Group;
+use crate::session::GroupKey;
+
+/// `PRAGMA application_id`: "TLEX".
+const APPLICATION_ID: i64 = 0x544c_4558;
+
+/// `PRAGMA user_version`.
+const SCHEMA_VERSION: i64 = 1;
+
+/// The tables that counting rests on; checked whenever the ledger is opened.
+const COUNTING_TABLES: [&str; 9] = [
+    "account",
+    "scope",
+    "slice",
+    "session_group",
+    "series",
+    "domain",
+    "domain_reason",
+    "domain_class",
+    "domain_duration",
+];
+
+/// The books in one SQLite file, or in memory.
+#[derive(Debug)]
+pub struct SqliteLedger {
+    connection: Option<Connection>,
+    home: Option<Home>,
+}
+
+#[derive(Debug)]
+struct Home {
+    file: PathBuf,
+    /// Held for its lock.
+    _lock: File,
+}
+
+impl SqliteLedger {
+    /// Opens the ledger in `folder`, or makes both. `:memory:` keeps nothing.
+    ///
+    /// # Errors
+    /// When the folder cannot be used or is in use, when the ledger is of a newer version, and when it is damaged or
+    /// foreign; then it is moved beside, and the next start begins a new one.
+    pub fn open(folder: &str) -> Result<Self, LedgerError> {
+        if folder == ":memory:" {
+            let connection = Connection::open_in_memory().map_err(sqlite("opening"))?;
+            create_schema(&connection)?;
+            return Ok(Self { connection: Some(connection), home: None });
+        }
+        let folder = Path::new(folder);
+        let cannot_use = |source| LedgerError::Folder { folder: folder.display().to_string(), source };
+        make_private_folder(folder).map_err(cannot_use)?;
+        let lock = lock(folder)?;
+        let file = folder.join("ledger.sqlite");
+        refuse_what_is_no_file(&file).map_err(cannot_use)?;
+        let mut ledger = Self { connection: None, home: Some(Home { file, _lock: lock }) };
+        ledger.reopen()?;
+        Ok(ledger)
+    }
+
+    fn connection(&mut self) -> Result<&mut Connection, LedgerError> {
+        self.connection.as_mut().ok_or_else(|| LedgerError::Contradiction("it could not be reopened".into()))
+    }
+}
+
+impl Ledger for SqliteLedger {
+    fn read(&mut self) -> Result<Books, LedgerError> {
+        match (read::books(self.connection()?), &self.home) {
+            (Err(LedgerError::Contradiction(why)), Some(home)) => {
+                self.connection = None;
+                Err(set_aside(&home.file, why))
+            }
+            (books, _) => books,
+        }
+    }
+
+    fn groups(&mut self, keys: &[GroupKey]) -> Result<BTreeMap<GroupKey, Group>, LedgerError> {
+        read::groups(self.connection()?, keys)
+    }
+
+    fn commit(&mut self, posting: &Posting) -> Result<(), LedgerError> {
+        write::posting(self.connection()?, posting)
+    }
+
+    fn reopen(&mut self) -> Result<(), LedgerError> {
+        let Some(home) = &self.home else { return Ok(()) };
+        self.connection = None;
+        let connection = match open_file(&home.file) {
+            Err(LedgerError::Contradiction(why)) => return Err(set_aside(&home.file, why)),
+            opened => opened?,
+        };
+        self.connection = Some(connection);
+        Ok(())
+    }
+}
+
+fn sqlite(doing: &'static str) -> impl Fn(rusqlite::Error) -> LedgerError {
+    move |source| LedgerError::Sqlite { doing, source }
+}
+
+#[cfg(unix)]
+fn make_private_folder(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+#[cfg(not(unix))]
+fn make_private_folder(folder: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(folder)
+}
+
+fn private_file(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Opening a pipe would wait for its other end for ever.
+fn refuse_what_is_no_file(file: &Path) -> std::io::Result<()> {
+    match fs::metadata(file) {
+        Ok(found) if !found.is_file() => Err(std::io::Error::other(format!("{} is not a file", file.display()))),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, LedgerError> {
+    let cannot_use = |source| LedgerError::Folder { folder: folder.display().to_string(), source };
+    let path = folder.join("lock");
+    refuse_what_is_no_file(&path).map_err(cannot_use)?;
+    let mut file = private_file(&path).map_err(cannot_use)?;
+    if file.try_lock().is_err() {
+        let mut pid = String::new();
+        // The number is for people only; an unreadable one is no second error.
+        let pid = file.read_to_string(&mut pid).map_or_else(|_| "unknown".into(), |_| pid.trim().to_owned());
+        return Err(LedgerError::InUse { folder: folder.display().to_string(), pid });
+    }
+    let write = |file: &mut File| {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    };
+    write(&mut file).map_err(cannot_use)?;
+    Ok(file)
+}
+
+fn open_file(file: &Path) -> Result<Connection, LedgerError> {
+    let cannot_use = |source| LedgerError::Folder { folder: file.display().to_string(), source };
+    let is_new = private_file(file).and_then(|file| file.metadata()).map_err(cannot_use)?.len() == 0;
+    let connection = Connection::open(file).map_err(sqlite("opening"))?;
+    connection.busy_timeout(Duration::from_secs(2)).map_err(sqlite("opening"))?;
+    if is_new {
+        wal(&connection).map_err(sqlite("preparing"))?;
+        create_schema(&connection)?;
+        return Ok(connection);
+    }
+    let version = check_identity(file, &connection)?;
+    wal(&connection).map_err(broken_or("preparing"))?;
+    if version == 0 {
+        create_schema(&connection)?;
+    }
+    for table in COUNTING_TABLES {
+        let verdict: String = connection
+            .query_row(&format!("PRAGMA quick_check('{table}')"), [], |row| row.get(0))
+            .map_err(broken_or("checking"))?;
+        if verdict != "ok" {
+            return Err(LedgerError::Contradiction(verdict));
+        }
+    }
+    Ok(connection)
+}
+
+/// The schema version of a file that is ours; 0 for one whose making was cut short.
+fn check_identity(file: &Path, connection: &Connection) -> Result<i64, LedgerError> {
+    let pragma = |name: &str| -> Result<i64, LedgerError> {
+        connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(broken_or("reading"))
+    };
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(broken_or("reading"))?;
+    let (application, version) = (pragma("application_id")?, pragma("user_version")?);
+    if tables == 0 && application == 0 {
+        return Ok(0);
+    }
+    if application != APPLICATION_ID {
+        return Err(LedgerError::Contradiction("it was written by another program".into()));
+    }
+    if version > SCHEMA_VERSION {
+        let file = file.display().to_string();
+        return Err(LedgerError::Newer { file, found: version, known: SCHEMA_VERSION });
+    }
+    Ok(version)
+}
+
+/// Damage is a contradiction, everything else (a full disk, no permission) is not.
+fn broken_or(doing: &'static str) -> impl Fn(rusqlite::Error) -> LedgerError {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    move |source| match source.sqlite_error_code() {
+        Some(DatabaseCorrupt | NotADatabase) => LedgerError::Contradiction(source.to_string()),
+        _ => LedgerError::Sqlite { doing, source },
+    }
+}
+
+fn wal(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -65536;")
+}
+
+fn create_schema(connection: &Connection) -> Result<(), LedgerError> {
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).map_err(|error| LedgerError::Contradiction(format!("no random key: {error}")))?;
+    let create = || {
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        connection.execute_batch(include_str!("schema.sql"))?;
+        connection.execute("INSERT INTO ledger_key (only, bytes) VALUES (1, ?1)", [key])?;
+        connection.execute_batch(&format!(
+            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
+        ))
+    };
+    create().map_err(sqlite("creating"))
+}
+
+/// Moves a file that is no usable ledger out of the way, with what belongs to it.
+fn set_aside(file: &Path, why: String) -> LedgerError {
+    let suffix = (1_u32..).map(|n| format!("set-aside-{n}"));
+    let kept = suffix.map(|suffix| file.with_extension(suffix)).find(|kept| !kept.exists());
+    let kept = kept.expect("one of the numbers is free");
+    for tail in ["", "-wal", "-shm"] {
+        let with_tail = |path: &Path| PathBuf::from(format!("{}{tail}", path.display()));
+        match fs::rename(with_tail(file), with_tail(&kept)) {
+            Err(error) if tail.is_empty() || error.kind() != std::io::ErrorKind::NotFound => {
+                let why = format!("{why}; moving it aside failed too: {error}");
+                return LedgerError::SetAside { file: file.display().to_string(), why, kept: file.display().to_string() };
+            }
+            _ => {}
+        }
+    }
+    LedgerError::SetAside { file: file.display().to_string(), why, kept: kept.display().to_string() }
+}

@@ -1,0 +1,220 @@
+//! From rows to books.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension as _, Row};
+
+use super::{broken_or, sqlite};
+use crate::ledger::{
+    AccountBooks, Books, DURATION_BOUNDS, DomainBooks, DomainTotals, LedgerError, ScopeBooks, SeriesBooks, StreamLabels,
+};
+use crate::listing::{Filter, Group, SliceCount, SliceId};
+use crate::reason::{Class, Reason};
+use crate::session::{Fact, GroupKey, IdentityKey, Name};
+
+pub(super) fn groups(connection: &Connection, keys: &[GroupKey]) -> Result<BTreeMap<GroupKey, Group>, LedgerError> {
+    let mut statement = connection
+        .prepare_cached("SELECT accounted FROM session_group WHERE key = ?1")
+        .map_err(sqlite("reading groups from"))?;
+    let mut groups = BTreeMap::new();
+    for key in keys {
+        let accounted: Option<Vec<u8>> =
+            statement.query_row([key.0], |row| row.get(0)).optional().map_err(sqlite("reading groups from"))?;
+        if let Some(accounted) = accounted {
+            groups.insert(*key, group(&accounted)?);
+        }
+    }
+    Ok(groups)
+}
+
+/// Eight bytes of end and eight of digest a session.
+fn group(accounted: &[u8]) -> Result<Group, LedgerError> {
+    let (facts, rest) = accounted.as_chunks::<16>();
+    if !rest.is_empty() {
+        return Err(LedgerError::Contradiction("a group is cut short".into()));
+    }
+    let fact = |bytes: &[u8; 16]| {
+        let word = |at: usize| <[u8; 8]>::try_from(&bytes[at..at + 8]).expect("eight of sixteen bytes");
+        Fact { end: i64::from_le_bytes(word(0)), digest: u64::from_le_bytes(word(8)) }
+    };
+    Ok(Group::new(facts.iter().map(fact).collect()))
+}
+
+pub(super) fn books(connection: &Connection) -> Result<Books, LedgerError> {
+    let key: [u8; 16] = connection
+        .query_row("SELECT bytes FROM ledger_key", [], |row| row.get(0))
+        .map_err(broken_or("reading the key of"))?;
+    let books = Books {
+        key: IdentityKey::new(key),
+        accounts: accounts(connection)?,
+        series: series(connection)?,
+        domains: domains(connection)?,
+    };
+    let by_stream: u64 = books.series.iter().map(|series| series.total).sum();
+    let by_reason: u64 = books.domains.iter().flat_map(|domain| domain.total.disconnects).sum();
+    if by_stream != by_reason {
+        let why = format!("{by_stream} disconnects by stream, {by_reason} by reason");
+        return Err(LedgerError::Contradiction(why));
+    }
+    Ok(books)
+}
+
+fn accounts(connection: &Connection) -> Result<BTreeMap<String, AccountBooks>, LedgerError> {
+    let mut accounts = BTreeMap::new();
+    each(connection, "SELECT name, first_start, counting_since, floor, published FROM account", |row| {
+        let books = AccountBooks {
+            first_start: row.get(1)?,
+            counting_since: row.get(2)?,
+            floor: row.get(3)?,
+            published: row.get(4)?,
+            scopes: BTreeMap::new(),
+        };
+        accounts.insert(row.get(0)?, books);
+        Ok(())
+    })?;
+    let mut slices: HashMap<i64, Vec<(SliceId, SliceCount)>> = HashMap::new();
+    each(connection, "SELECT scope, level, slice_index, total, unfinished FROM slice", |row| {
+        let id = SliceId { level: row.get(1)?, index: row.get(2)? };
+        let count = SliceCount { total: unsigned(row, 3)?, unfinished: row.get(4)? };
+        slices.entry(row.get(0)?).or_default().push((id, count));
+        Ok(())
+    })?;
+    each(connection, "SELECT id, account, domain, app, watermark FROM scope", |row| {
+        let name = |at| Ok::<_, rusqlite::Error>(row.get::<_, Option<Vec<u8>>>(at)?.map(Name::new));
+        let filter = Filter { domain: name(2)?, app: name(3)?, stream: None };
+        let slices = slices.remove(&row.get(0)?).unwrap_or_default().into_iter().collect();
+        if let Some(account) = accounts.get_mut(&row.get::<_, String>(1)?) {
+            account.scopes.insert(filter, ScopeBooks { watermark: row.get(4)?, slices });
+        }
+        Ok(())
+    })?;
+    Ok(accounts)
+}
+
+fn series(connection: &Connection) -> Result<Vec<SeriesBooks>, LedgerError> {
+    let mut shared = Shared::default();
+    let mut series = Vec::new();
+    let sql = "SELECT id, domain, app, stream, reason, created, total, baseline, held FROM series ORDER BY id";
+    each(connection, sql, |row| {
+        in_sequence(row, series.len())?;
+        let labels = StreamLabels {
+            domain: shared.text(row, 1)?,
+            app: shared.text(row, 2)?,
+            stream: row.get(3)?,
+            reason: reason(row, 4)?,
+        };
+        series.push(SeriesBooks {
+            labels,
+            created: row.get(5)?,
+            total: unsigned(row, 6)?,
+            baseline: unsigned(row, 7)?,
+            held: row.get(8)?,
+        });
+        Ok(())
+    })?;
+    Ok(series)
+}
+
+fn domains(connection: &Connection) -> Result<Vec<DomainBooks>, LedgerError> {
+    let mut domains: Vec<DomainBooks> = Vec::new();
+    each(connection, "SELECT id, name, account, created, held FROM domain ORDER BY id", |row| {
+        in_sequence(row, domains.len())?;
+        domains.push(DomainBooks {
+            name: row.get(1)?,
+            account: row.get(2)?,
+            created: row.get(3)?,
+            held: row.get(4)?,
+            total: DomainTotals::default(),
+            baseline: DomainTotals::default(),
+            last_end: [None; Class::ALL.len()],
+        });
+        Ok(())
+    })?;
+    each(connection, "SELECT domain, reason, total, baseline FROM domain_reason", |row| {
+        let (domain, reason) = (known(&mut domains, row)?, reason(row, 1)? as usize);
+        // A name that has left the taxonomy joins `unmapped`, and may not be alone there.
+        domain.total.disconnects[reason] += unsigned(row, 2)?;
+        domain.baseline.disconnects[reason] += unsigned(row, 3)?;
+        Ok(())
+    })?;
+    each(connection, "SELECT domain, class, seconds, baseline_seconds, last_end FROM domain_class", |row| {
+        let (domain, class) = (known(&mut domains, row)?, class(row, 1)? as usize);
+        domain.total.durations[class].sum += unsigned(row, 2)?;
+        domain.baseline.durations[class].sum += unsigned(row, 3)?;
+        domain.last_end[class] = domain.last_end[class].max(Some(row.get(4)?));
+        Ok(())
+    })?;
+    each(connection, "SELECT domain, class, up_to, sessions, baseline_sessions FROM domain_duration", |row| {
+        let (domain, class) = (known(&mut domains, row)?, class(row, 1)? as usize);
+        let up_to: i64 = row.get(2)?;
+        let fits = |bound: &u64| u64::try_from(up_to).is_ok_and(|up_to| up_to <= *bound);
+        let bucket = DURATION_BOUNDS.iter().position(fits).unwrap_or(DURATION_BOUNDS.len());
+        domain.total.durations[class].buckets[bucket] += unsigned(row, 3)?;
+        domain.baseline.durations[class].buckets[bucket] += unsigned(row, 4)?;
+        Ok(())
+    })?;
+    Ok(domains)
+}
+
+/// Domains and apps are few and every series has one.
+#[derive(Default)]
+struct Shared(HashSet<Arc<str>>);
+
+impl Shared {
+    fn text(&mut self, row: &Row<'_>, at: usize) -> rusqlite::Result<Arc<str>> {
+        let text = row.get_ref(at)?.as_str()?;
+        if let Some(known) = self.0.get(text) {
+            return Ok(Arc::clone(known));
+        }
+        let new: Arc<str> = text.into();
+        self.0.insert(Arc::clone(&new));
+        Ok(new)
+    }
+}
+
+fn each(
+    connection: &Connection,
+    sql: &str,
+    mut take: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+) -> Result<(), LedgerError> {
+    let mut walk = || {
+        let mut statement = connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            take(row)?;
+        }
+        Ok(())
+    };
+    walk().map_err(|error| match error {
+        rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::IntegralValueOutOfRange(..) => {
+            LedgerError::Contradiction(error.to_string())
+        }
+        error => broken_or("reading")(error),
+    })
+}
+
+fn in_sequence(row: &Row<'_>, expected: usize) -> rusqlite::Result<()> {
+    let id: i64 = row.get(0)?;
+    if usize::try_from(id) == Ok(expected) { Ok(()) } else { Err(rusqlite::Error::IntegralValueOutOfRange(0, id)) }
+}
+
+fn known<'a>(domains: &'a mut [DomainBooks], row: &Row<'_>) -> rusqlite::Result<&'a mut DomainBooks> {
+    let id: i64 = row.get(0)?;
+    let place = usize::try_from(id).unwrap_or(usize::MAX);
+    domains.get_mut(place).ok_or(rusqlite::Error::IntegralValueOutOfRange(0, id))
+}
+
+fn reason(row: &Row<'_>, at: usize) -> rusqlite::Result<Reason> {
+    Ok(Reason::from_name(row.get_ref(at)?.as_str()?).unwrap_or(Reason::Unmapped))
+}
+
+fn class(row: &Row<'_>, at: usize) -> rusqlite::Result<Class> {
+    let name = row.get_ref(at)?.as_str()?;
+    Ok(Class::ALL.into_iter().find(|class| class.as_str() == name).unwrap_or(Class::Unknown))
+}
+
+fn unsigned(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+    let value: i64 = row.get(at)?;
+    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(at, value))
+}

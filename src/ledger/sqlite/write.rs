@@ -1,0 +1,238 @@
+//! From a posting to rows, in one transaction.
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use super::sqlite;
+use crate::clock::UnixSeconds;
+use crate::ledger::{DURATION_BOUNDS, DomainAdd, LedgerError, Posting, Record, Revision, ScopeProgress, SeriesAdd};
+use crate::listing::{Filter, Group};
+use crate::session::Name;
+
+pub(super) fn posting(connection: &mut Connection, posting: &Posting) -> Result<(), LedgerError> {
+    let write = || {
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        rows(&tx, posting)?;
+        tx.commit()
+    };
+    let mut write = write;
+    write().map_err(sqlite("writing"))
+}
+
+fn rows(tx: &Transaction<'_>, posting: &Posting) -> rusqlite::Result<()> {
+    if let Some(account) = &posting.new_account {
+        tx.execute(
+            "INSERT INTO account (name, first_start, counting_since, floor) VALUES (?1, ?2, ?3, ?4)",
+            params![account.name, account.first_start, account.counting_since, account.floor],
+        )?;
+    }
+    groups(tx, posting)?;
+    for record in &posting.records {
+        new_record(tx, record)?;
+    }
+    for revision in &posting.revisions {
+        revise(tx, revision)?;
+    }
+    for add in &posting.series {
+        series(tx, add)?;
+    }
+    for add in &posting.domains {
+        domain(tx, add)?;
+    }
+    release(tx, posting)?;
+    if let Some(progress) = &posting.progress {
+        scope(tx, progress)?;
+    }
+    if let Some((account, floor)) = &posting.floor {
+        forget(tx, account, *floor)?;
+    }
+    if let Some(until) = posting.records_until {
+        tx.execute("DELETE FROM record WHERE end_time < ?1", [until])?;
+    }
+    Ok(())
+}
+
+fn groups(tx: &Transaction<'_>, posting: &Posting) -> rusqlite::Result<()> {
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO session_group (key, account, last_end, accounted) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (key) DO UPDATE SET last_end = excluded.last_end, accounted = excluded.accounted",
+    )?;
+    for (key, account, group) in &posting.groups {
+        statement.execute(params![key.0, account, group.last_end(), accounted(group)])?;
+    }
+    Ok(())
+}
+
+fn accounted(group: &Group) -> Vec<u8> {
+    let bytes = |fact: &crate::session::Fact| [fact.end.to_le_bytes(), fact.digest.to_le_bytes()].concat();
+    group.accounted().iter().flat_map(bytes).collect()
+}
+
+fn new_record(tx: &Transaction<'_>, record: &Record) -> rusqlite::Result<()> {
+    let session = &record.session;
+    tx.prepare_cached(
+        "INSERT INTO record (account, session_group, digest, domain, app, stream, start_time, end_time, reason_text,
+                             client_ip, duration, resolution, first_seen, counted)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    )?
+    .execute(params![
+        record.account,
+        record.group.0,
+        record.fact.digest.cast_signed(),
+        session.domain.as_bytes(),
+        session.app.as_bytes(),
+        session.stream.as_bytes(),
+        session.start,
+        session.end,
+        session.reason_text,
+        session.client_ip,
+        session.duration.map(signed),
+        session.resolution,
+        record.first_seen,
+        record.counted,
+    ])?;
+    Ok(())
+}
+
+fn revise(tx: &Transaction<'_>, revision: &Revision) -> rusqlite::Result<()> {
+    let session = &revision.session;
+    tx.prepare_cached(
+        "UPDATE record SET digest = ?1, end_time = ?2, reason_text = ?3, client_ip = ?4, duration = ?5, resolution = ?6
+         WHERE id = (SELECT id FROM record WHERE end_time = ?7 AND session_group = ?8 AND digest = ?9 LIMIT 1)",
+    )?
+    .execute(params![
+        revision.new.digest.cast_signed(),
+        session.end,
+        session.reason_text,
+        session.client_ip,
+        session.duration.map(signed),
+        session.resolution,
+        revision.old.end,
+        revision.group.0,
+        revision.old.digest.cast_signed(),
+    ])?;
+    Ok(())
+}
+
+fn series(tx: &Transaction<'_>, add: &SeriesAdd) -> rusqlite::Result<()> {
+    let Some(new) = &add.new else {
+        tx.prepare_cached("UPDATE series SET total = total + ?2, baseline = baseline + ?3 WHERE id = ?1")?
+            .execute(params![add.id, signed(add.total), signed(add.baseline)])?;
+        return Ok(());
+    };
+    let labels = &new.labels;
+    tx.prepare_cached(
+        "INSERT INTO series (id, domain, app, stream, reason, created, total, baseline, held)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1)",
+    )?
+    .execute(params![
+        add.id,
+        labels.domain,
+        labels.app,
+        labels.stream,
+        labels.reason.as_str(),
+        new.created,
+        signed(add.total),
+        signed(add.baseline),
+    ])?;
+    Ok(())
+}
+
+fn domain(tx: &Transaction<'_>, add: &DomainAdd) -> rusqlite::Result<()> {
+    if let Some(new) = &add.new {
+        tx.execute(
+            "INSERT INTO domain (id, name, account, created, held) VALUES (?1, ?2, ?3, ?4, 1)",
+            params![add.id, new.name, new.account, new.created],
+        )?;
+    }
+    for (reason, total) in &add.disconnects {
+        let baseline = add.baseline_disconnects.get(reason).copied().unwrap_or(0);
+        tx.prepare_cached(
+            "INSERT INTO domain_reason (domain, reason, total, baseline) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (domain, reason)
+             DO UPDATE SET total = total + excluded.total, baseline = baseline + excluded.baseline",
+        )?
+        .execute(params![add.id, reason.as_str(), signed(*total), signed(baseline)])?;
+    }
+    for (class, class_add) in &add.classes {
+        let baseline = add.baseline_classes.get(class).copied().unwrap_or_default();
+        tx.prepare_cached(
+            "INSERT INTO domain_class (domain, class, seconds, baseline_seconds, last_end) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (domain, class)
+             DO UPDATE SET seconds = seconds + excluded.seconds,
+                           baseline_seconds = baseline_seconds + excluded.baseline_seconds,
+                           last_end = max(last_end, excluded.last_end)",
+        )?
+        .execute(params![
+            add.id,
+            class.as_str(),
+            signed(class_add.durations.sum),
+            signed(baseline.sum),
+            class_add.last_end
+        ])?;
+        for (bucket, sessions) in class_add.durations.buckets.iter().enumerate().filter(|(_, sessions)| **sessions > 0) {
+            let up_to = DURATION_BOUNDS.get(bucket).map_or(-1, |bound| signed(*bound));
+            tx.prepare_cached(
+                "INSERT INTO domain_duration (domain, class, up_to, sessions, baseline_sessions)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (domain, class, up_to)
+                 DO UPDATE SET sessions = sessions + excluded.sessions,
+                               baseline_sessions = baseline_sessions + excluded.baseline_sessions",
+            )?
+            .execute(params![add.id, class.as_str(), up_to, signed(*sessions), signed(baseline.buckets[bucket])])?;
+        }
+    }
+    Ok(())
+}
+
+fn release(tx: &Transaction<'_>, posting: &Posting) -> rusqlite::Result<()> {
+    for id in &posting.release.series {
+        tx.prepare_cached("UPDATE series SET held = 0 WHERE id = ?1")?.execute([id])?;
+    }
+    for id in &posting.release.domains {
+        tx.prepare_cached("UPDATE domain SET held = 0 WHERE id = ?1")?.execute([id])?;
+    }
+    for name in &posting.release.accounts {
+        tx.prepare_cached("UPDATE account SET published = 1 WHERE name = ?1")?.execute([name])?;
+    }
+    Ok(())
+}
+
+fn scope(tx: &Transaction<'_>, scope: &ScopeProgress) -> rusqlite::Result<()> {
+    let Filter { domain, app, .. } = &scope.scope;
+    let bytes = |name: &Option<Name>| name.as_ref().map(|name| name.as_bytes().to_vec());
+    let id: i64 = tx
+        .prepare_cached(
+            "INSERT INTO scope (account, domain, app, watermark) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (account, ifnull(domain, 0), ifnull(app, 0))
+             DO UPDATE SET watermark = max(ifnull(watermark, excluded.watermark), ifnull(excluded.watermark, watermark))
+             RETURNING id",
+        )?
+        .query_row(params![scope.account, bytes(domain), bytes(app), scope.progress.reached], |row| row.get(0))?;
+    for (slice, count) in &scope.progress.remember {
+        tx.prepare_cached(
+            "INSERT OR REPLACE INTO slice (scope, level, slice_index, total, unfinished) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![id, slice.level, slice.index, signed(count.total), count.unfinished])?;
+    }
+    for slice in &scope.progress.forget {
+        tx.prepare_cached("DELETE FROM slice WHERE scope = ?1 AND level = ?2 AND slice_index = ?3")?
+            .execute(params![id, slice.level, slice.index])?;
+    }
+    Ok(())
+}
+
+fn forget(tx: &Transaction<'_>, account: &str, floor: UnixSeconds) -> rusqlite::Result<()> {
+    tx.execute("UPDATE account SET floor = max(floor, ?2) WHERE name = ?1", params![account, floor])?;
+    tx.execute("DELETE FROM session_group WHERE account = ?1 AND last_end < ?2", params![account, floor])?;
+    tx.execute(
+        "DELETE FROM slice WHERE scope IN (SELECT id FROM scope WHERE account = ?1)
+                             AND (slice_index << level) + (1 << level) <= ?2",
+        params![account, floor],
+    )?;
+    Ok(())
+}
+
+/// SQLite's integers are signed; a counter that ran past 2^63 stays there.
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
