@@ -13,6 +13,11 @@ use crate::secret::Secret;
 /// Longest key file in bytes; keys have 32.
 const KEY_FILE_BYTES: u64 = 4096;
 
+/// What stands for a secret in a text that is shown.
+const BLOT: &str = "[secret]";
+/// What stands before a signature in the `Authorization` header.
+const SIGNATURE: &str = "Signature=";
+
 /// An API key, permanent or temporary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
@@ -57,14 +62,19 @@ impl Credentials {
         Ok(self)
     }
 
-    /// `text` with every secret in it blotted out. A server that echoes requests must not bring them into the log.
+    /// `text` with every secret in it blotted out, signatures included, which are good for five minutes. A server that
+    /// echoes requests must not bring them into the log.
     pub(super) fn blot_out(&self, text: &str) -> String {
-        let token = self.token.as_ref().map_or("", Secret::expose);
-        let mut text = text.replace(self.secret_key.expose(), "[secret]");
-        if !token.is_empty() {
-            text = text.replace(token, "[secret]");
+        let mut text = text.replace(self.secret_key.expose(), BLOT);
+        if let Some(token) = &self.token {
+            text = text.replace(token.expose(), BLOT);
         }
-        text
+        let mut parts = text.split(SIGNATURE);
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |done, part| {
+            let rest = part.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+            done + SIGNATURE + BLOT + rest
+        })
     }
 }
 
@@ -169,6 +179,17 @@ mod tests {
         let path = std::env::temp_dir().join(format!("tencent-live-key-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         path
+    }
+
+    #[test]
+    fn secrets_are_blotted_out_wherever_they_stand() {
+        let credentials =
+            Credentials { secret_id: "AKID".into(), secret_key: Secret::new("key"), token: Some(Secret::new("token")) };
+        assert_eq!(
+            credentials.blot_out("a key, a token, Signature=0aF9, Signature=; tokenkey"),
+            "a [secret], a [secret], Signature=[secret], Signature=[secret]; [secret][secret]"
+        );
+        assert_eq!(credentials.blot_out(""), "");
     }
 
     #[tokio::test]
