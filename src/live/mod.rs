@@ -1,1 +1,87 @@
-//! Not yet furnished.
+//! The Tencent Cloud Live API, 2018-08-01: asking it, and making sense of whatever it answers.
+//!
+//! What this room promises:
+//! - A call ends: with an answer, or with a [`CallError`] that says what to do about it, within
+//!   attempts × (deadline + pause), plus the account's pace. Only faults that are likely to pass are tried again.
+//! - An answer is never invented. An error beside a list is an error, a body without a list is an error, and rows are
+//!   read one by one: one that cannot be used is handed on as broken, and the others never suffer.
+//! - Requests go to the one host they were signed for: no proxy, no redirect, TLS unless that host is loopback.
+//! - No secret is in an error, a report or a `Debug` text.
+//! - The API's clock is learned from every answer, so that signatures hold on a machine whose clock is off.
+//!
+//! Nothing is logged or counted here: every HTTP exchange becomes one [`CallReport`] for the observer, every call one
+//! result for the caller.
+//!
+//! Source: <https://cloud.tencent.com/document/api/267/33186> (the event list), and the pages of common parameters,
+//! results and error codes beside it.
+
+mod client;
+mod codes;
+mod credentials;
+mod error;
+mod pacing;
+mod request;
+mod row;
+mod text;
+mod time;
+mod transport;
+mod wire;
+
+pub use client::{CallReport, Client, ClientOptions, Observer};
+pub use codes::{CODES, ERROR_KINDS};
+pub use credentials::{Credentials, CredentialsError, KeyFile, Provider};
+pub use error::{ApiError, CallError};
+pub use time::ApiTime;
+pub use transport::SetupError;
+
+use crate::listing::{Page, Query};
+use crate::session::Name;
+
+/// The action that lists disconnect records.
+pub const DESCRIBE_EVENTS: &str = "DescribeLiveStreamEventList";
+/// The action that lists domains.
+pub const DESCRIBE_DOMAINS: &str = "DescribeLiveDomains";
+
+/// Every value of the `action` label, sorted.
+pub const ACTIONS: &[&str] = &[DESCRIBE_DOMAINS, DESCRIBE_EVENTS];
+
+/// Longest body that is read, in bytes. A full page has about 60,000.
+pub const BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// Longest sample of a body that an error carries, in bytes.
+pub const SAMPLE_BYTES: usize = 200;
+
+/// A push domain of the account.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Domain {
+    /// `Name`
+    pub name: Name,
+    /// `Status`: whether the domain is switched on.
+    pub enabled: bool,
+}
+
+/// Where disconnect records come from: the API, or a script in tests.
+pub trait EventSource: Send + Sync {
+    /// One page of records.
+    ///
+    /// # Errors
+    /// Any [`CallError`]; nothing is known then.
+    fn events(&self, query: &Query) -> impl Future<Output = Result<Page, CallError>> + Send;
+
+    /// The push domains of the account, switched on or off, each once; as many as paging brings up.
+    ///
+    /// # Errors
+    /// Any [`CallError`], also when only a later page failed.
+    fn push_domains(&self) -> impl Future<Output = Result<Vec<Domain>, CallError>> + Send;
+
+    /// The API's clock, once an answer has told it.
+    fn api_time(&self) -> Option<ApiTime>;
+}
+
+/// Reads the body of an answer to `DescribeLiveStreamEventList`.
+///
+/// # Errors
+/// [`CallError::Protocol`] when it is no such answer, [`CallError::Api`] when it is an error.
+pub fn decode_events(body: &[u8]) -> Result<Page, CallError> {
+    wire::Answer::open(DESCRIBE_EVENTS, &text::readable(body))?.page()
+}

@@ -4,4 +4,5 @@ mod reasons;
 mod settings;
 mod signing;
 mod simulator;
+mod support;
 mod web;

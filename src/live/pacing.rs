@@ -1,0 +1,109 @@
+//! When the next request may go out: the account's pace, and the pause after a failure.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+
+/// A token bucket that holds about one second's worth of requests.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    origin: Instant,
+    // Held for the arithmetic only, never while waiting.
+    pace: Mutex<Pace>,
+}
+
+impl Limiter {
+    /// `requests_per_second` must be above zero.
+    pub(super) fn new(requests_per_second: f64) -> Self {
+        Self { origin: Instant::now(), pace: Mutex::new(Pace::new(requests_per_second)) }
+    }
+
+    /// Waits for a turn. Turns are given in order of asking; one that is not waited for to the end is lost.
+    pub(super) async fn turn(&self) {
+        let now = self.origin.elapsed();
+        let wait = self.pace.lock().unwrap_or_else(PoisonError::into_inner).reserve(now);
+        if !wait.is_zero() {
+            tokio::time::sleep_until(self.origin + now + wait).await;
+        }
+    }
+}
+
+/// The generic cell rate algorithm: instead of tokens, the moment at which the bucket would be full again.
+#[derive(Debug)]
+struct Pace {
+    interval: Duration,
+    /// How far ahead of that moment a request may go out: the burst, less the request itself.
+    tolerance: Duration,
+    full_at: Duration,
+}
+
+impl Pace {
+    fn new(requests_per_second: f64) -> Self {
+        let longest = Duration::from_secs(3600);
+        let interval = Duration::try_from_secs_f64(1.0 / requests_per_second).unwrap_or(longest).min(longest);
+        Self { interval, tolerance: Duration::from_secs(1).saturating_sub(interval), full_at: Duration::ZERO }
+    }
+
+    /// Takes the next turn and says how long after `now` it is.
+    fn reserve(&mut self, now: Duration) -> Duration {
+        let full_at = self.full_at.max(now);
+        self.full_at = full_at + self.interval;
+        full_at.saturating_sub(self.tolerance).saturating_sub(now)
+    }
+}
+
+/// The pause after `failures` failed attempts (from 1): evenly spread by `random` in 0..1 between nothing and a bound
+/// that doubles from `base`, so that clients that failed together do not come back together.
+pub(super) fn pause(base: Duration, failures: u32, random: f64) -> Duration {
+    let bound = base.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST_PAUSE);
+    bound.mul_f64(random.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn after_a_second_worth_of_requests_the_next_are_spaced() {
+        let mut pace = Pace::new(5.0);
+        let waits: Vec<Duration> = (0..8).map(|_| pace.reserve(ms(0))).collect();
+        assert_eq!(waits, [0, 0, 0, 0, 0, 200, 400, 600].map(ms));
+        assert_eq!(pace.reserve(ms(800)), ms(0));
+        assert_eq!(pace.reserve(ms(800)), ms(200));
+        assert_eq!(pace.reserve(ms(60_000)), ms(0));
+    }
+
+    #[test]
+    fn over_a_long_time_no_more_than_the_rate_goes_out() {
+        let mut pace = Pace::new(5.0);
+        let mut now = ms(0);
+        let mut sent = 0;
+        while now < ms(10_000) {
+            now += pace.reserve(now);
+            sent += 1;
+        }
+        assert_eq!(sent, 5 + 50);
+    }
+
+    #[test]
+    fn a_slow_pace_has_no_burst() {
+        let mut pace = Pace::new(0.5);
+        assert_eq!([pace.reserve(ms(0)), pace.reserve(ms(0))], [ms(0), ms(2000)]);
+    }
+
+    #[test]
+    fn pauses_double_up_to_their_bound() {
+        let longest: Vec<Duration> = (1..=7).map(|failures| pause(ms(500), failures, 1.0)).collect();
+        assert_eq!(longest, [500, 1000, 2000, 4000, 8000, 8000, 8000].map(ms));
+        assert_eq!(pause(ms(500), 3, 0.5), ms(1000));
+        assert_eq!(pause(ms(500), u32::MAX, 0.0), ms(0));
+    }
+}

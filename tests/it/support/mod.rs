@@ -1,0 +1,2 @@
+//! Stand-ins that the promises are tried against.
+pub mod scripted;

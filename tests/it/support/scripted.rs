@@ -1,0 +1,197 @@
+//! An HTTP server that follows a script, one step a request, and keeps what it was sent.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What to do with the next request.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// Answers and keeps the connection.
+    Reply { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
+    /// Answers and closes the connection without having said so.
+    ReplyThenClose { body: Vec<u8> },
+    /// Closes the connection instead of answering.
+    Close,
+    /// Announces a body, sends half of it and closes the connection.
+    Half { body: Vec<u8> },
+    /// Sends a body of blanks, a byte at a time, for ever.
+    Drip,
+    /// Sends a body of blanks, as fast as it can, for ever.
+    Flood,
+    /// Answers with the request itself, headers and all.
+    Echo { status: u16 },
+    /// Does something while the client waits, then the step.
+    First(Act, Box<Step>),
+}
+
+/// Something to do in the middle of a request.
+#[derive(Clone)]
+pub struct Act(pub Arc<dyn Fn() + Send + Sync>);
+
+impl std::fmt::Debug for Act {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Act")
+    }
+}
+
+impl Step {
+    /// A 200 with `body`.
+    pub fn ok(body: impl Into<Vec<u8>>) -> Self {
+        Self::Reply { status: 200, headers: vec![], body: body.into() }
+    }
+
+    /// A 200 with an API error.
+    pub fn error(code: &str) -> Self {
+        Self::ok(format!(r#"{{"Response":{{"Error":{{"Code":"{code}","Message":"no"}},"RequestId":"r-{code}"}}}}"#))
+    }
+
+    /// The same answer with one more header.
+    pub fn with(self, name: &str, value: &str) -> Self {
+        match self {
+            Self::Reply { status, mut headers, body } => {
+                headers.push((name.into(), value.into()));
+                Self::Reply { status, headers, body }
+            }
+            other => panic!("{other:?} has no headers"),
+        }
+    }
+}
+
+/// A request as received.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// `POST / HTTP/1.1`
+    pub line: String,
+    /// By name in lower case.
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+    raw: Vec<u8>,
+}
+
+/// The running server; it ends with the test's runtime.
+pub struct Scripted {
+    address: std::net::SocketAddr,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Scripted {
+    /// Starts on a free loopback port. When the script is over, every further request gets a 500.
+    pub async fn start(script: impl IntoIterator<Item = Step>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let script = Arc::new(Mutex::new(script.into_iter().collect::<VecDeque<_>>()));
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&requests);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&script), Arc::clone(&kept)));
+            }
+        });
+        Self { address, requests }
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// `address:port`
+    pub fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// What has been received so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+async fn serve(mut stream: TcpStream, script: Arc<Mutex<VecDeque<Step>>>, requests: Arc<Mutex<Vec<Request>>>) {
+    while let Some(request) = receive(&mut stream).await {
+        requests.lock().unwrap().push(request.clone());
+        let over = Step::Reply { status: 500, headers: vec![], body: b"the script is over".to_vec() };
+        let step = script.lock().unwrap().pop_front().unwrap_or(over);
+        let step = match step {
+            Step::First(act, step) => {
+                (act.0)();
+                *step
+            }
+            step => step,
+        };
+        // A client that hangs up, as some of these steps ask for, ends the connection and nothing else.
+        match follow(&mut stream, step, &request).await {
+            Ok(true) => {}
+            Ok(false) | Err(_) => return,
+        }
+    }
+}
+
+/// Whether the connection goes on.
+async fn follow(stream: &mut TcpStream, step: Step, request: &Request) -> std::io::Result<bool> {
+    match step {
+        Step::Reply { status, headers, body } => {
+            let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+            let head = format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
+            stream.write_all(&[head.as_bytes(), &body].concat()).await?;
+            Ok(true)
+        }
+        Step::ReplyThenClose { body } => {
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+            stream.write_all(&[head.as_bytes(), &body].concat()).await?;
+            Ok(false)
+        }
+        Step::Close => Ok(false),
+        Step::First(..) => panic!("one act a step"),
+        Step::Half { body } => {
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+            stream.write_all(&[head.as_bytes(), &body[..body.len() / 2]].concat()).await?;
+            Ok(false)
+        }
+        Step::Drip => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n").await?;
+            let mut drops = tokio::time::interval(Duration::from_millis(5));
+            loop {
+                drops.tick().await;
+                stream.write_all(b" ").await?;
+            }
+        }
+        Step::Flood => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await?;
+            let chunk = [&b"10000\r\n"[..], &[b' '; 0x10000], b"\r\n"].concat();
+            loop {
+                stream.write_all(&chunk).await?;
+            }
+        }
+        Step::Echo { status } => {
+            let head = format!("HTTP/1.1 {status} Echo\r\ncontent-length: {}\r\n\r\n", request.raw.len());
+            stream.write_all(&[head.as_bytes(), &request.raw].concat()).await?;
+            Ok(true)
+        }
+    }
+}
+
+async fn receive(stream: &mut TcpStream) -> Option<Request> {
+    let mut raw = Vec::new();
+    loop {
+        if let Some(end) = raw.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+            let head = String::from_utf8(raw[..end].to_vec()).ok()?;
+            let mut lines = head.lines();
+            let line = lines.next()?.to_owned();
+            let headers: BTreeMap<String, String> = lines
+                .filter_map(|line| line.split_once(": "))
+                .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+                .collect();
+            let length: usize = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+            if raw.len() >= end + 4 + length {
+                let body = String::from_utf8(raw[end + 4..].to_vec()).ok()?;
+                return Some(Request { line, headers, body, raw });
+            }
+        }
+        if stream.read_buf(&mut raw).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
