@@ -1,1 +1,13 @@
-//! Not yet furnished.
+//! The loop: ask, answer, commit, publish. One [`AccountLoop`] per account asks; one [`Keeper`] writes.
+//!
+//! Rooms return reports; `report` turns each into one log line and one set of counters. What became of a pass that
+//! failed is never guessed: what was committed stays, everything else is listed again.
+
+mod account;
+mod keeper;
+mod observation;
+mod report;
+
+pub use account::{AccountLoop, AccountOptions, Pace, PassError};
+pub use keeper::{CommitObserver, Keeper, KeeperError, KeeperHandle, KeeperOptions};
+pub use observation::{Bench, ClientIp, Observation, Receipt, Sorted};

@@ -1,0 +1,545 @@
+//! The loop of one account: poll when it is due, sweep in between.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::{debug, info};
+
+use super::keeper::{KeeperError, KeeperHandle, chain};
+use super::observation::Observation;
+use super::report::Report;
+use crate::clock::{Clock, UnixSeconds};
+use crate::ledger::{AccountBooks, NewAccount};
+use crate::listing::{Bounds, Filter, Kind, Page, Pass, Progress, Query, Reading, Slices, Window, cover};
+use crate::live::{CallError, EventSource};
+use crate::metrics::OwnMetrics;
+use crate::session::Name;
+use crate::status::Board;
+
+/// A window is listed in chunks, so that a long catch-up keeps what it has.
+const CHUNK_SECONDS: i64 = 24 * 3600;
+
+/// How long to leave an API alone that refuses our credentials.
+const AFTER_REFUSAL: Duration = Duration::from_secs(60);
+
+/// How often the push domains are listed.
+const DISCOVERY_INTERVAL: Duration = Duration::from_secs(600);
+
+/// How often and how far back an account is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// From one poll to the next.
+    pub interval: Duration,
+    /// How far behind the watermark a poll begins.
+    pub overlap: Duration,
+    /// From one sweep to the next.
+    pub sweep_interval: Duration,
+    /// How far back sweeps and audits look.
+    pub sweep_lookback: Duration,
+    /// From one audit to the next.
+    pub audit_interval: Duration,
+    /// How long sessions are remembered.
+    pub horizon: Duration,
+    /// How far back the very first poll looks.
+    pub initial_lookback: Duration,
+    /// How long single records are kept.
+    pub retention: Duration,
+}
+
+/// What an account loop is made of.
+pub struct AccountOptions<S> {
+    /// The account's name.
+    pub name: String,
+    /// Its place on the board.
+    pub index: usize,
+    /// The API.
+    pub source: S,
+    /// Push domains to ask for one by one; empty for one query for all.
+    pub domains: Vec<Name>,
+    /// Apps to ask for one by one; empty for none sent.
+    pub apps: Vec<Name>,
+    /// Whether to list the push domains, so that their counters start at 0.
+    pub discover_domains: bool,
+    /// How often and how far back.
+    pub pace: Pace,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The writer.
+    pub keeper: KeeperHandle,
+    /// The exporter's own metrics.
+    pub metrics: Arc<OwnMetrics>,
+    /// Where the loop says how it is.
+    pub board: Arc<Board>,
+}
+
+/// Why a pass ended early. What it had committed stays.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// The API did not answer, or refused.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The ledger did not take what the API showed.
+    #[error("cannot write what was read: {0}; nothing is lost, it is listed again until it can be written")]
+    Keeper(#[from] KeeperError),
+    /// There is no second both clocks agree is over and not forgotten.
+    #[error("this machine's clock ({ours}) is further behind than poll.horizon reaches; set the clock")]
+    Clock {
+        /// What it shows, Unix seconds.
+        ours: UnixSeconds,
+    },
+}
+
+impl PassError {
+    /// The `error` label: one of [`crate::live::ERROR_KINDS`] or `state`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            PassError::Call(error) => error.kind(),
+            PassError::Keeper(_) => "state",
+            PassError::Clock { .. } => "clock",
+        }
+    }
+
+    /// Whether the API refuses our credentials, so that asking again soon is of no use.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, PassError::Call(error) if error.is_refusal())
+    }
+}
+
+/// Whether a pass has come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Run {
+    Complete,
+    Interrupted,
+}
+
+/// A sweep or an audit under way, over the scopes one after the other.
+struct Sweep {
+    kind: Kind,
+    scopes_left: Vec<Filter>,
+    current: Option<(Filter, Pass)>,
+    took: Duration,
+}
+
+/// One account's loop.
+pub struct AccountLoop<S> {
+    options: AccountOptions<S>,
+    scopes: Vec<Filter>,
+    books: Option<AccountBooks>,
+    sweep: Option<Sweep>,
+    next_sweep: Duration,
+    next_audit: Duration,
+    next_discovery: Duration,
+    first_pass_over: bool,
+    report: Report,
+}
+
+/// What stays the same about an account's books, and its floor.
+#[derive(Debug, Clone, Copy)]
+struct Since {
+    counting_since: UnixSeconds,
+    floor: UnixSeconds,
+}
+
+impl<S: EventSource> AccountLoop<S> {
+    /// A loop that has not turned yet.
+    #[must_use]
+    pub fn new(options: AccountOptions<S>) -> Self {
+        let scopes = scopes(&options.domains, &options.apps);
+        let now = options.clock.elapsed();
+        Self {
+            scopes,
+            books: None,
+            sweep: None,
+            next_sweep: now,
+            next_audit: now + options.pace.audit_interval,
+            next_discovery: now,
+            first_pass_over: false,
+            report: Report::new(options.name.clone(), Arc::clone(&options.metrics)),
+            options,
+        }
+    }
+
+    /// Turns until `stop` says so; a request in flight is dropped, a commit in hand is not.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let stopped = async move {
+            // A sender that is gone has stopped too.
+            let _ = stop.wait_for(|stop| *stop).await;
+        };
+        tokio::select! {
+            () = stopped => {}
+            () = self.turn() => {}
+        }
+    }
+
+    async fn turn(&mut self) {
+        let interval = self.options.pace.interval;
+        let mut due = Instant::now();
+        loop {
+            self.wait_until(due).await;
+            let refused = self.poll_once().await.is_err_and(|error| error.is_refusal());
+            // Missed turns are left out; polls never overlap.
+            let pause = if refused { interval.max(AFTER_REFUSAL) } else { interval };
+            due = (due + pause).max(Instant::now());
+            if !refused && !self.report.failing() {
+                self.sweep_until(due).await;
+            }
+        }
+    }
+
+    /// Sleeps, and says so: a loop that waits is alive.
+    async fn wait_until(&self, due: Instant) {
+        let beat = self.options.pace.interval / 2;
+        while Instant::now() < due {
+            self.beat();
+            tokio::time::sleep_until(due.min(Instant::now() + beat)).await;
+        }
+        self.beat();
+    }
+
+    fn beat(&self) {
+        let elapsed = self.options.clock.elapsed();
+        self.options.board.update(self.options.index, |account| account.last_turn = elapsed);
+    }
+
+    /// Makes one poll of every scope and tells how it went.
+    ///
+    /// # Errors
+    /// With the first failure; the other scopes are polled all the same.
+    pub async fn poll_once(&mut self) -> Result<(), PassError> {
+        let started = self.options.clock.elapsed();
+        let outcome = self.poll().await;
+        let took = self.options.clock.elapsed().saturating_sub(started);
+        let now = self.options.clock.now();
+        self.report.pass_ended(Kind::Poll, &outcome, took, now);
+        let (error, watermark) = (outcome.as_ref().err().map(|error| chain(error)), self.watermark());
+        self.options.board.update(self.options.index, |account| {
+            account.last_poll = Some(now);
+            account.watermark = watermark;
+            if error.is_none() {
+                account.last_success = Some(now);
+            }
+            account.last_error = error;
+        });
+        outcome
+    }
+
+    async fn poll(&mut self) -> Result<(), PassError> {
+        self.learn_clock().await?;
+        let now = self.bounds_now();
+        let since = self.open(now).await?;
+        self.discover(now).await?;
+        let mut outcome = Ok(());
+        for scope in self.scopes.clone() {
+            let done = self.poll_scope(&scope, since, now).await;
+            outcome = outcome.and(done);
+        }
+        outcome?;
+        self.options.keeper.counting(self.options.name.clone()).await?;
+        self.raise_floor(now).await
+    }
+
+    async fn poll_scope(&mut self, scope: &Filter, since: Since, now: UnixSeconds) -> Result<(), PassError> {
+        let pace = self.options.pace;
+        let bounds = Bounds { floor: since.floor, now };
+        let scopes = self.books.as_ref().map(|books| &books.scopes);
+        let watermark = scopes.and_then(|scopes| scopes.get(scope)?.watermark);
+        // A scope that is new to an account goes on from where the account is.
+        let others = scopes.and_then(|scopes| scopes.values().filter_map(|scope| scope.watermark).min());
+        let from = watermark.or(others).map_or(since.counting_since, |at| at - seconds(pace.overlap));
+        let from = from.min(now - seconds(pace.overlap)).max(since.floor);
+        if from > now {
+            return Err(PassError::Clock { ours: self.options.clock.now() });
+        }
+        let chunks = (from..=now).step_by(usize::try_from(CHUNK_SECONDS).unwrap_or(usize::MAX));
+        let windows = chunks.map(|start| Window { start, end: (start + CHUNK_SECONDS - 1).min(now) });
+        let mut pass = Pass::poll(scope.clone(), windows, bounds);
+        let regular = pace.overlap + pace.interval * 3;
+        let catching_up = watermark.is_some() && now - from > seconds(regular);
+        if catching_up {
+            info!(account = self.options.name, window = %Window { start: from, end: now }, "catching up");
+        }
+        let (_, counted) = self.run_pass(Kind::Poll, scope, &mut pass, None).await?;
+        if catching_up {
+            self.options.metrics.catchup(&self.options.name, counted);
+        }
+        Ok(())
+    }
+
+    /// Sweeps, or audits, if it is time to, until done or `due`.
+    async fn sweep_until(&mut self, due: Instant) {
+        let elapsed = self.options.clock.elapsed();
+        if self.sweep.is_none() && elapsed >= self.next_sweep {
+            let kind = if elapsed >= self.next_audit { Kind::Audit } else { Kind::Sweep };
+            self.next_sweep = elapsed + self.options.pace.sweep_interval;
+            if kind == Kind::Audit {
+                self.next_audit = elapsed + self.options.pace.audit_interval;
+            }
+            let mut scopes_left = self.scopes.clone();
+            scopes_left.reverse();
+            self.sweep = Some(Sweep { kind, scopes_left, current: None, took: Duration::ZERO });
+        }
+        let Some(mut sweep) = self.sweep.take() else { return };
+        let outcome = self.sweep_on(&mut sweep, due).await;
+        sweep.took += self.options.clock.elapsed().saturating_sub(elapsed);
+        match outcome {
+            Ok(Run::Interrupted) => self.sweep = Some(sweep),
+            Ok(Run::Complete) => self.report.pass_ended(sweep.kind, &Ok(()), sweep.took, self.options.clock.now()),
+            Err(error) => {
+                self.report.pass_ended(sweep.kind, &Err(error), sweep.took, self.options.clock.now());
+            }
+        }
+    }
+
+    async fn sweep_on(&mut self, sweep: &mut Sweep, due: Instant) -> Result<Run, PassError> {
+        loop {
+            if let Some((scope, mut pass)) = sweep.current.take() {
+                let (run, _) = self.run_pass(sweep.kind, &scope, &mut pass, Some(due)).await?;
+                if run == Run::Interrupted {
+                    sweep.current = Some((scope, pass));
+                    return Ok(Run::Interrupted);
+                }
+            }
+            let Some(scope) = sweep.scopes_left.pop() else { break };
+            let now = self.bounds_now();
+            let since = self.open(now).await?;
+            let books = self.books.as_ref().and_then(|books| books.scopes.get(&scope));
+            let Some(watermark) = books.and_then(|scope| scope.watermark) else { continue };
+            let from = now.min(watermark) - seconds(self.options.pace.sweep_lookback);
+            let slices = cover(from, watermark.min(now), since.floor);
+            let bounds = Bounds { floor: since.floor, now };
+            sweep.current = Some((scope.clone(), Pass::sweep(scope, &slices, bounds, sweep.kind == Kind::Sweep)));
+        }
+        if !self.first_pass_over {
+            self.options.keeper.publish(self.options.name.clone()).await?;
+            self.first_pass_over = true;
+        }
+        Ok(Run::Complete)
+    }
+
+    /// Takes a pass to its end, or to the first question after `due`. Returns also how much it counted.
+    async fn run_pass(
+        &mut self,
+        kind: Kind,
+        scope: &Filter,
+        pass: &mut Pass,
+        due: Option<Instant>,
+    ) -> Result<(Run, u64), PassError> {
+        let before = pass.tally();
+        let outcome = self.drive(kind, scope, pass, due).await;
+        self.report.listed(kind, before, pass.tally());
+        outcome
+    }
+
+    async fn drive(
+        &mut self,
+        kind: Kind,
+        scope: &Filter,
+        pass: &mut Pass,
+        due: Option<Instant>,
+    ) -> Result<(Run, u64), PassError> {
+        let mut counted = 0;
+        loop {
+            let Some(query) = pass.next(self.slices(scope)) else { break };
+            if due.is_some_and(|due| Instant::now() >= due) {
+                return Ok((Run::Interrupted, counted));
+            }
+            let page = self.ask(&query).await?;
+            let reading = pass.answer(page, self.slices(scope));
+            counted += self.take_in(scope, reading, pass).await?;
+        }
+        let progress = pass.take_progress();
+        if !progress.is_empty() {
+            let rest = Reading { progress, ..Reading::default() };
+            self.take_in(scope, rest, pass).await?;
+        }
+        debug!(account = self.options.name, kind = kind.as_str(), counted, "listed");
+        Ok((Run::Complete, counted))
+    }
+
+    /// Waits for an answer, and says so: an API that does not answer is no reason to restart this process.
+    async fn ask(&self, query: &Query) -> Result<Page, CallError> {
+        let answer = self.options.source.events(query);
+        tokio::pin!(answer);
+        let mut tick = tokio::time::interval(self.options.pace.interval / 2);
+        loop {
+            tokio::select! {
+                answer = &mut answer => return answer,
+                _ = tick.tick() => self.beat(),
+            }
+        }
+    }
+
+    /// Has a reading written; what it leaves unsettled goes back to the pass.
+    async fn take_in(&mut self, scope: &Filter, reading: Reading, pass: &mut Pass) -> Result<u64, PassError> {
+        self.report.read(&reading);
+        if reading.sessions.is_empty() && reading.progress.is_empty() {
+            return Ok(0);
+        }
+        let progress = reading.progress.clone();
+        let observation = Observation {
+            account: self.options.name.clone(),
+            scope: scope.clone(),
+            sessions: reading.sessions,
+            confirming: reading.confirming,
+            may_revise: reading.may_revise,
+            progress: reading.progress,
+            seen: self.options.clock.now(),
+        };
+        let receipt = match self.options.keeper.observe(observation).await {
+            Ok(receipt) => receipt,
+            Err(error) => {
+                // What was written is not known: the books are read again before the next pass.
+                self.books = None;
+                return Err(error.into());
+            }
+        };
+        let counted = receipt.counted_ends.len() as u64 + receipt.baseline;
+        self.report.counted(&receipt, self.bounds_now() + 1);
+        if receipt.unsettled.is_empty() {
+            self.progressed(scope, &progress);
+        } else {
+            pass.confirm(receipt.unsettled, progress);
+        }
+        Ok(counted)
+    }
+
+    fn slices(&self, scope: &Filter) -> &Slices {
+        static NONE: Slices = Slices::new();
+        self.books.as_ref().and_then(|books| books.scopes.get(scope)).map_or(&NONE, |scope| &scope.slices)
+    }
+
+    fn progressed(&mut self, scope: &Filter, progress: &Progress) {
+        let Some(books) = &mut self.books else { return };
+        let scope = books.scopes.entry(scope.clone()).or_default();
+        scope.watermark = scope.watermark.max(progress.reached);
+        scope.slices.extend(progress.remember.iter().copied());
+        for id in &progress.forget {
+            scope.slices.remove(id);
+        }
+        if progress.reached.is_some()
+            && let Some(watermark) = self.watermark()
+        {
+            self.options.metrics.watermark(&self.options.name, watermark);
+        }
+    }
+
+    /// The earliest watermark of the scopes; none before each has one.
+    fn watermark(&self) -> Option<UnixSeconds> {
+        let books = self.books.as_ref()?;
+        self.scopes.iter().map(|scope| books.scopes.get(scope).and_then(|scope| scope.watermark)).min().flatten()
+    }
+
+    async fn open(&mut self, now: UnixSeconds) -> Result<Since, PassError> {
+        if let Some(books) = &self.books {
+            return Ok(Since { counting_since: books.counting_since, floor: books.floor });
+        }
+        let pace = self.options.pace;
+        let new = NewAccount {
+            name: self.options.name.clone(),
+            first_start: now,
+            counting_since: now - seconds(pace.initial_lookback),
+            floor: now - seconds(pace.horizon),
+        };
+        let books = self.options.keeper.account(new).await?;
+        let since = Since { counting_since: books.counting_since, floor: books.floor };
+        self.books = Some(books);
+        if let Some(watermark) = self.watermark() {
+            self.options.metrics.watermark(&self.options.name, watermark);
+        }
+        Ok(since)
+    }
+
+    async fn raise_floor(&mut self, now: UnixSeconds) -> Result<(), PassError> {
+        let pace = self.options.pace;
+        let (Some(watermark), Some(books)) = (self.watermark(), &mut self.books) else { return Ok(()) };
+        let floor = watermark.min(now) - seconds(pace.horizon);
+        // Once a minute is enough; each time costs a commit.
+        if floor < books.floor + 60 {
+            return Ok(());
+        }
+        books.floor = floor;
+        for scope in books.scopes.values_mut() {
+            scope.slices.retain(|id, _| id.window().end >= floor);
+        }
+        let records_until = now - seconds(pace.retention);
+        let forgotten = self.options.keeper.forget(self.options.name.clone(), floor, records_until).await;
+        if forgotten.is_err() {
+            self.books = None;
+        }
+        Ok(forgotten?)
+    }
+
+    /// The latest second that is over for both clocks. The API's is carried on by elapsed time, so that a jump of ours
+    /// does not move it.
+    fn bounds_now(&self) -> UnixSeconds {
+        let ours = self.options.clock.now();
+        let theirs = self.options.source.api_time().map(|time| time.now(self.options.clock.elapsed()));
+        ours.min(theirs.unwrap_or(ours)) - 1
+    }
+
+    /// Any answer tells the API's time, so ask for anything once.
+    async fn learn_clock(&mut self) -> Result<(), PassError> {
+        if self.options.source.api_time().is_none() {
+            let now = self.options.clock.now();
+            let window = Window { start: now - 120, end: now - 60 };
+            let filter = self.scopes.first().cloned().unwrap_or_default();
+            let asked = self.ask(&Query { window, filter, page: 1, page_size: 1 }).await;
+            if self.options.source.api_time().is_none() {
+                asked?;
+            }
+        }
+        if let Some(time) = self.options.source.api_time() {
+            let skew = time.skew(self.options.clock.now(), self.options.clock.elapsed());
+            #[expect(clippy::cast_precision_loss, reason = "a skew beyond 2^53 s is no number to be exact about")]
+            self.options.metrics.clock_skew(&self.options.name, skew as f64);
+        }
+        Ok(())
+    }
+
+    /// Lists the push domains now and then, so that their counters start at 0. An account that may not list them goes
+    /// without.
+    async fn discover(&mut self, now: UnixSeconds) -> Result<(), PassError> {
+        let elapsed = self.options.clock.elapsed();
+        if elapsed < self.next_discovery {
+            return Ok(());
+        }
+        let mut domains = self.options.domains.clone();
+        if self.options.discover_domains && domains.is_empty() {
+            match self.options.source.push_domains().await {
+                Ok(found) => domains.extend(found.into_iter().map(|domain| domain.name)),
+                Err(error) => {
+                    self.report.no_domains(&error);
+                    if error.is_refusal() {
+                        self.next_discovery = elapsed + DISCOVERY_INTERVAL;
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        debug!(account = self.options.name, domains = domains.len(), now, "push domains known");
+        self.options.keeper.introduce(self.options.name.clone(), domains).await?;
+        self.next_discovery = elapsed + DISCOVERY_INTERVAL;
+        Ok(())
+    }
+}
+
+/// Every domain with every app.
+fn scopes(domains: &[Name], apps: &[Name]) -> Vec<Filter> {
+    let options = |names: &[Name]| match names {
+        [] => vec![None],
+        names => names.iter().cloned().map(Some).collect(),
+    };
+    let (domains, apps) = (options(domains), options(apps));
+    let with_apps = |domain: Option<Name>| {
+        apps.iter().map(move |app| Filter { domain: domain.clone(), app: app.clone(), stream: None }).collect::<Vec<_>>()
+    };
+    domains.into_iter().flat_map(with_apps).collect()
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,396 @@
+//! The one writer: owns the ledger and what is published of it.
+//!
+//! It is a thread, since SQLite blocks. Whoever has something to write sends a message and waits for the receipt;
+//! readers take the newest [`Snapshot`] and never wait. A snapshot is swapped in only after its posting is durable.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::oneshot;
+
+use super::observation::{Bench, ClientIp, Observation, Receipt, Sorted};
+use crate::clock::{Clock, UnixSeconds};
+use crate::ledger::{AccountBooks, Books, Ledger, LedgerError, NewAccount, Posting, Release};
+use crate::publication::{Publication, Scrape, Snapshot, Terms};
+use crate::reason::Classifier;
+use crate::session::{IdentityKey, Name};
+
+/// How often holds are looked at.
+const RELEASE_TICK: Duration = Duration::from_millis(200);
+
+/// Told how long each commit took, or that it failed.
+pub type CommitObserver = Box<dyn Fn(Result<Duration, &LedgerError>) + Send>;
+
+/// What the keeper is made of.
+pub struct KeeperOptions {
+    /// The taxonomy.
+    pub classifier: Classifier,
+    /// How series are published.
+    pub terms: Terms,
+    /// What records keep of addresses.
+    pub client_ip: ClientIp,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Told of every commit.
+    pub observer: CommitObserver,
+}
+
+/// A message to the keeper, each with the way back for its answer.
+enum Message {
+    Account { new: NewAccount, reply: Reply<AccountBooks> },
+    Observe { observation: Box<Observation>, reply: Reply<Receipt> },
+    Introduce { account: String, domains: Vec<Name>, reply: Reply<()> },
+    Counting { account: String, reply: Reply<()> },
+    Publish { account: String, reply: Reply<()> },
+    Forget { account: String, floor: UnixSeconds, records_until: UnixSeconds, reply: Reply<()> },
+    Scraped(Scrape),
+    Stop,
+}
+
+type Reply<T> = oneshot::Sender<Result<T, KeeperError>>;
+
+/// Why the keeper could not do as asked. What was asked for may have been written all the same; ask again.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum KeeperError {
+    /// The ledger failed; in words, since the same error answers several.
+    #[error("{0}")]
+    Ledger(String),
+    /// The keeper has stopped.
+    #[error("the ledger is closed")]
+    Stopped,
+}
+
+/// The way to the keeper.
+#[derive(Debug, Clone)]
+pub struct KeeperHandle {
+    messages: Sender<Message>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+}
+
+impl KeeperHandle {
+    /// Where the newest snapshot is.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<ArcSwap<Snapshot>> {
+        Arc::clone(&self.snapshot)
+    }
+
+    /// The books of an account; opens it as `new` says if there are none.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn account(&self, new: NewAccount) -> Result<AccountBooks, KeeperError> {
+        self.ask(|reply| Message::Account { new, reply }).await
+    }
+
+    /// Counts what a response showed.
+    ///
+    /// # Errors
+    /// When the ledger fails; then nothing is known of the observation, list it again.
+    pub async fn observe(&self, observation: Observation) -> Result<Receipt, KeeperError> {
+        let observation = Box::new(observation);
+        self.ask(|reply| Message::Observe { observation, reply }).await
+    }
+
+    /// Makes domains known, so that their counters start at 0.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn introduce(&self, account: String, domains: Vec<Name>) -> Result<(), KeeperError> {
+        self.ask(|reply| Message::Introduce { account, domains, reply }).await
+    }
+
+    /// Says that an account has been listed for the first time: from now on it is hidden for `hold_max` at most.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn counting(&self, account: String) -> Result<(), KeeperError> {
+        self.ask(|reply| Message::Counting { account, reply }).await
+    }
+
+    /// Lets the series of an account be shown.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn publish(&self, account: String) -> Result<(), KeeperError> {
+        self.ask(|reply| Message::Publish { account, reply }).await
+    }
+
+    /// Raises an account's floor and drops what is below it, and records that ended before `records_until`.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn forget(&self, account: String, floor: UnixSeconds, records_until: UnixSeconds) -> Result<(), KeeperError> {
+        self.ask(|reply| Message::Forget { account, floor, records_until, reply }).await
+    }
+
+    /// Says that a scraper has read a snapshot to its end.
+    pub fn scraped(&self, scrape: Scrape) {
+        // A keeper that has stopped releases nothing more.
+        let _ = self.messages.send(Message::Scraped(scrape));
+    }
+
+    /// Asks the keeper to finish the commit in hand and stop.
+    pub fn stop(&self) {
+        // One that has stopped already is just what is wanted.
+        let _ = self.messages.send(Message::Stop);
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, KeeperError> {
+        let (reply, answer) = oneshot::channel();
+        self.messages.send(message(reply)).map_err(|_| KeeperError::Stopped)?;
+        answer.await.map_err(|_| KeeperError::Stopped)?
+    }
+}
+
+/// Owns the ledger.
+pub struct Keeper {
+    ledger: Box<dyn Ledger>,
+    key: IdentityKey,
+    accounts: std::collections::BTreeMap<String, AccountBooks>,
+    publication: Publication,
+    options: KeeperOptions,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    messages: Receiver<Message>,
+    /// The ledger failed and could not be read again yet.
+    in_doubt: bool,
+}
+
+impl Keeper {
+    /// Reads the books and publishes what they show.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn open(mut ledger: Box<dyn Ledger>, options: KeeperOptions) -> Result<(Self, KeeperHandle), LedgerError> {
+        let books = ledger.read()?;
+        let (key, accounts) = (books.key.clone(), books.accounts.clone());
+        let publication = Publication::new(books, options.terms, options.clock.elapsed());
+        let snapshot = Arc::new(ArcSwap::from_pointee(publication.snapshot()));
+        let (sender, messages) = channel();
+        let handle = KeeperHandle { messages: sender, snapshot: Arc::clone(&snapshot) };
+        Ok((Self { ledger, key, accounts, publication, options, snapshot, messages, in_doubt: false }, handle))
+    }
+
+    /// Works until told to stop.
+    ///
+    /// # Errors
+    /// When the ledger turned out unusable and was set aside.
+    pub fn run(mut self) -> Result<(), LedgerError> {
+        let mut next_release = Duration::ZERO;
+        loop {
+            match self.messages.recv_timeout(RELEASE_TICK) {
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Ok(message) => self.handle(message)?,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let elapsed = self.options.clock.elapsed();
+            if elapsed >= next_release {
+                self.release()?;
+                next_release = elapsed + RELEASE_TICK;
+            }
+        }
+    }
+
+    fn handle(&mut self, message: Message) -> Result<(), LedgerError> {
+        match message {
+            Message::Account { new, reply } => {
+                let done = self.account(new);
+                self.answer(reply, done)
+            }
+            Message::Observe { observation, reply } => {
+                let done = self.observe(*observation);
+                self.answer(reply, done)
+            }
+            Message::Introduce { account, domains, reply } => {
+                let done = self.introduce(&account, &domains);
+                self.answer(reply, done)
+            }
+            Message::Counting { account, reply } => {
+                self.publication.hide(&account, self.options.clock.elapsed());
+                self.answer(reply, Ok(()))
+            }
+            Message::Publish { account, reply } => {
+                let done = self.publish(account);
+                self.answer(reply, done)
+            }
+            Message::Forget { account, floor, records_until, reply } => {
+                let done = self.forget(account, floor, records_until);
+                self.answer(reply, done)
+            }
+            Message::Scraped(scrape) => {
+                self.publication.scraped(scrape, self.options.clock.elapsed());
+                Ok(())
+            }
+            Message::Stop => Ok(()),
+        }
+    }
+
+    /// Passes the outcome on; only a ledger that has been set aside ends the keeper.
+    fn answer<T>(&self, reply: Reply<T>, done: Result<T, LedgerError>) -> Result<(), LedgerError> {
+        let (answer, fatal) = match done {
+            Ok(done) => (Ok(done), Ok(())),
+            Err(error) => {
+                let words = KeeperError::Ledger(chain(&error));
+                (Err(words), if matches!(error, LedgerError::SetAside { .. }) { Err(error) } else { Ok(()) })
+            }
+        };
+        // Whoever asked may have gone, being stopped; the books are right all the same.
+        drop(reply.send(answer));
+        fatal
+    }
+
+    fn account(&mut self, new: NewAccount) -> Result<AccountBooks, LedgerError> {
+        self.settle_doubt()?;
+        if let Some(account) = self.accounts.get(&new.name) {
+            return Ok(account.clone());
+        }
+        let account = AccountBooks {
+            first_start: new.first_start,
+            counting_since: new.counting_since,
+            floor: new.floor,
+            published: false,
+            scopes: std::collections::BTreeMap::new(),
+        };
+        let name = new.name.clone();
+        self.commit(Posting { new_account: Some(new), ..Posting::default() })?;
+        self.accounts.insert(name, account.clone());
+        Ok(account)
+    }
+
+    fn observe(&mut self, mut observation: Observation) -> Result<Receipt, LedgerError> {
+        self.settle_doubt()?;
+        let unknown = || LedgerError::Contradiction(format!("account {:?} was never opened", observation.account));
+        let account = self.accounts.get(&observation.account).ok_or_else(unknown)?;
+        let sorted = Sorted::new(&mut observation, account.floor, &self.key);
+        let keys = sorted.keys();
+        let known = match self.ledger.groups(&keys) {
+            Ok(known) => known,
+            Err(error) => return Err(self.doubt(error)),
+        };
+        let bench = Bench {
+            key: &self.key,
+            classifier: &self.options.classifier,
+            account,
+            watermark: account.scopes.get(&observation.scope).and_then(|scope| scope.watermark),
+            publication: &self.publication,
+            client_ip: self.options.client_ip,
+        };
+        let (posting, receipt) = bench.post(&observation, sorted, known);
+        self.commit(posting)?;
+        Ok(receipt)
+    }
+
+    fn introduce(&mut self, account: &str, domains: &[Name]) -> Result<(), LedgerError> {
+        self.settle_doubt()?;
+        let Some(books) = self.accounts.get(account) else { return Ok(()) };
+        let watermark = books.scopes.values().filter_map(|scope| scope.watermark).min();
+        let created = watermark.unwrap_or(books.counting_since);
+        let mut draft = self.publication.draft();
+        for domain in domains {
+            draft.introduce(account, &domain.label(&self.key), created);
+        }
+        let mut posting = Posting::default();
+        draft.write_into(&mut posting);
+        self.commit(posting)
+    }
+
+    fn publish(&mut self, account: String) -> Result<(), LedgerError> {
+        self.settle_doubt()?;
+        if self.publication.is_published(&account) {
+            return Ok(());
+        }
+        let release = Release { accounts: vec![account], ..Release::default() };
+        self.commit(Posting { release, ..Posting::default() })
+    }
+
+    fn forget(&mut self, account: String, floor: UnixSeconds, records_until: UnixSeconds) -> Result<(), LedgerError> {
+        self.settle_doubt()?;
+        let records_until = Some(records_until);
+        self.commit(Posting { floor: Some((account, floor)), records_until, ..Posting::default() })
+    }
+
+    fn release(&mut self) -> Result<(), LedgerError> {
+        let release = self.publication.due(self.options.clock.elapsed());
+        if release.is_empty() {
+            return Ok(());
+        }
+        let done = self.settle_doubt().and_then(|()| self.commit(Posting { release, ..Posting::default() }));
+        match done {
+            Err(error @ LedgerError::SetAside { .. }) => Err(error),
+            // Held a little longer; the observer has told of it and the next tick tries again.
+            _ => Ok(()),
+        }
+    }
+
+    fn commit(&mut self, posting: Posting) -> Result<(), LedgerError> {
+        if posting.is_empty() {
+            return Ok(());
+        }
+        let before = self.options.clock.elapsed();
+        if let Err(error) = self.ledger.commit(&posting) {
+            return Err(self.doubt(error));
+        }
+        let after = self.options.clock.elapsed();
+        (self.options.observer)(Ok(after.saturating_sub(before)));
+        self.apply_to_accounts(&posting);
+        self.publication.apply(&posting, after);
+        self.snapshot.store(Arc::new(self.publication.snapshot()));
+        Ok(())
+    }
+
+    fn apply_to_accounts(&mut self, posting: &Posting) {
+        if let Some(done) = &posting.progress
+            && let Some(account) = self.accounts.get_mut(&done.account)
+        {
+            let scope = account.scopes.entry(done.scope.clone()).or_default();
+            scope.watermark = scope.watermark.max(done.progress.reached);
+            scope.slices.extend(done.progress.remember.iter().copied());
+            scope.slices.retain(|id, _| !done.progress.forget.contains(id));
+        }
+        if let Some((name, floor)) = &posting.floor
+            && let Some(account) = self.accounts.get_mut(name)
+        {
+            account.floor = account.floor.max(*floor);
+            for scope in account.scopes.values_mut() {
+                scope.slices.retain(|id, _| id.window().end >= *floor);
+            }
+        }
+        for name in &posting.release.accounts {
+            if let Some(account) = self.accounts.get_mut(name) {
+                account.published = true;
+            }
+        }
+    }
+
+    /// Reports a failure and tries to read the books again at once.
+    fn doubt(&mut self, error: LedgerError) -> LedgerError {
+        (self.options.observer)(Err(&error));
+        self.in_doubt = true;
+        match self.settle_doubt() {
+            Err(fatal @ LedgerError::SetAside { .. }) => fatal,
+            // Still in doubt: every message tries again, and this one is answered with what began it.
+            _ => error,
+        }
+    }
+
+    /// What was written last may or may not be in the books: opens and reads them anew.
+    fn settle_doubt(&mut self) -> Result<(), LedgerError> {
+        if !self.in_doubt {
+            return Ok(());
+        }
+        self.ledger.reopen()?;
+        let books: Books = self.ledger.read()?;
+        self.accounts.clone_from(&books.accounts);
+        self.publication.reload(books, self.options.clock.elapsed());
+        self.snapshot.store(Arc::new(self.publication.snapshot()));
+        self.in_doubt = false;
+        Ok(())
+    }
+}
+
+/// An error with its causes, on one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+}

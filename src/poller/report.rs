@@ -1,0 +1,125 @@
+//! The one place that logs and counts what the other rooms report, so that log and metrics cannot drift.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{debug, error, info, warn};
+
+use super::account::PassError;
+use super::keeper::chain;
+use super::observation::Receipt;
+use crate::clock::UnixSeconds;
+use crate::listing::{Kind, Reading, Tally};
+use crate::live::CallError;
+use crate::metrics::{Outcome, OwnMetrics};
+
+/// Most distinct texts of strangers that are logged in the life of the process.
+const MOST_LOGGED: usize = 64;
+
+/// Log and metrics of one account.
+pub(super) struct Report {
+    account: String,
+    metrics: Arc<OwnMetrics>,
+    failing: bool,
+    logged: HashSet<String>,
+}
+
+impl Report {
+    pub(super) fn new(account: String, metrics: Arc<OwnMetrics>) -> Self {
+        Self { account, metrics, failing: false, logged: HashSet::new() }
+    }
+
+    /// Whether the last poll failed.
+    pub(super) fn failing(&self) -> bool {
+        self.failing
+    }
+
+    /// A pass has ended.
+    pub(super) fn pass_ended(
+        &mut self,
+        kind: Kind,
+        outcome: &Result<(), PassError>,
+        took: Duration,
+        now: UnixSeconds,
+    ) {
+        let account = &self.account;
+        let result = outcome.as_ref().map(|()| ()).map_err(PassError::kind);
+        self.metrics.poll_finished(account, kind, result, took, now);
+        let was_failing = self.failing;
+        if kind == Kind::Poll {
+            self.failing = outcome.is_err();
+        }
+        let kind = kind.as_str();
+        match outcome {
+            Ok(()) if was_failing && !self.failing => info!(account, "polls succeed again"),
+            Ok(()) => debug!(account, kind, ?took, "pass complete"),
+            Err(error) if error.is_refusal() => {
+                error!(account, kind, error = chain(error), "refused, trying again in a minute");
+            }
+            Err(error) => warn!(account, kind, error = chain(error), "pass failed, the next one goes on where it stopped"),
+        }
+    }
+
+    /// A response has been read.
+    pub(super) fn read(&mut self, reading: &Reading) {
+        self.metrics.records(&self.account, Outcome::Unfinished, reading.unfinished);
+        self.metrics.records(&self.account, Outcome::Invalid, reading.broken.len() as u64);
+        for broken in &reading.broken {
+            if self.is_news(&broken.sample) {
+                let (account, field, sample) = (&self.account, broken.field, &broken.sample);
+                warn!(account, field, sample, "row set aside, it cannot be read");
+            }
+        }
+    }
+
+    /// An observation is in the books.
+    pub(super) fn counted(&mut self, receipt: &Receipt, now: UnixSeconds) {
+        let (account, metrics) = (&self.account, &self.metrics);
+        for end in &receipt.counted_ends {
+            metrics.observation_lag(account, (now - end).max(0) as f64);
+        }
+        metrics.records(account, Outcome::Counted, receipt.counted_ends.len() as u64 + receipt.baseline);
+        metrics.records(account, Outcome::Duplicate, receipt.duplicates);
+        metrics.records(account, Outcome::Revised, receipt.revised);
+        metrics.records(account, Outcome::Late, receipt.late);
+        metrics.unmapped(account, receipt.unmapped.len() as u64);
+        metrics.overflowed(account, receipt.overflowed);
+        for text in &receipt.unmapped {
+            if self.is_news(text) {
+                let (account, text) = (&self.account, text.escape_debug().take(256).collect::<String>());
+                warn!(account, text, "unmapped reason text, name its reason under `reasons` in the config file");
+            }
+        }
+        if receipt.overflowed > 0 && self.is_news("series.limit") {
+            let account = &self.account;
+            warn!(account, "series.limit reached, new streams fold into stream=__overflow__; raise it if memory allows");
+        }
+    }
+
+    /// A listing has gone on from `before` to `after`.
+    pub(super) fn listed(&self, kind: Kind, before: Tally, after: Tally) {
+        let (account, metrics) = (&self.account, &self.metrics);
+        metrics.split_windows(account, after.split_windows - before.split_windows);
+        metrics.repeated_listings(account, after.repeated_listings - before.repeated_listings);
+        let incomplete = after.incomplete_listings - before.incomplete_listings;
+        metrics.incomplete_listings(account, incomplete);
+        if incomplete > 0 {
+            let kind = kind.as_str();
+            error!(account, kind, incomplete, "listings without all of their rows, counted as far as rows were seen together");
+        }
+    }
+
+    /// The push domains cannot be listed.
+    pub(super) fn no_domains(&mut self, error: &CallError) {
+        if self.is_news("push domains") {
+            let (account, error) = (&self.account, chain(error));
+            warn!(account, error, "push domains cannot be listed, a domain appears with its first disconnect; grant live:DescribeLiveDomains or set discover_domains: false");
+        }
+    }
+
+    /// Whether `text` is new; only so many ever are.
+    fn is_news(&mut self, text: &str) -> bool {
+        self.logged.len() < MOST_LOGGED && self.logged.insert(text.chars().take(1024).collect())
+    }
+}
