@@ -258,7 +258,7 @@ impl<S: EventSource> AccountLoop<S> {
         let windows = chunks.map(|start| Window { start, end: (start + CHUNK_SECONDS - 1).min(now) });
         let mut pass = Pass::poll(scope.clone(), windows, bounds);
         let regular = pace.overlap + pace.interval * 3;
-        let catching_up = watermark.is_some() && now - from > seconds(regular);
+        let catching_up = now - from > seconds(regular);
         if catching_up {
             info!(account = self.options.name, window = %Window { start: from, end: now }, "catching up");
         }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use draft::{Draft, Happening};
-pub use scrape::{Scrape, Scraper};
+pub use scrape::{Scrape, Scraper, USER_AGENT_BYTES};
 use scrapers::Scrapers;
 pub use snapshot::{BLOCK_SERIES, DomainSeries, Snapshot, StreamBlock, StreamSeries};
 

@@ -1,0 +1,111 @@
+//! The children of one account, all made at once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
+
+use super::vectors::Vectors;
+use super::{Labels, OTHER, Outcome};
+use crate::clock::UnixSeconds;
+use crate::listing::Kind;
+
+/// One account's metrics.
+#[derive(Debug)]
+pub(super) struct AccountMetrics {
+    up: IntGauge,
+    last_poll: IntGauge,
+    last_poll_success: IntGauge,
+    pub(super) watermark: IntGauge,
+    kinds: [KindMetrics; Kind::ALL.len()],
+    actions: BTreeMap<&'static str, ActionMetrics>,
+    pub(super) records: [IntCounter; Outcome::ALL.len()],
+    pub(super) observation_lag: Histogram,
+    pub(super) unmapped: IntCounter,
+    pub(super) catchup: IntCounter,
+    pub(super) overflowed: IntCounter,
+    pub(super) split_windows: IntCounter,
+    pub(super) repeated_listings: IntCounter,
+    pub(super) incomplete_listings: IntCounter,
+    pub(super) clock_skew: Gauge,
+}
+
+#[derive(Debug)]
+struct KindMetrics {
+    polls: IntCounter,
+    duration: Histogram,
+    failures: BTreeMap<&'static str, IntCounter>,
+}
+
+#[derive(Debug)]
+struct ActionMetrics {
+    duration: Histogram,
+    codes: BTreeMap<&'static str, IntCounter>,
+}
+
+impl AccountMetrics {
+    pub(super) fn new(vectors: &Vectors, account: &str, labels: Labels) -> Self {
+        let one = &[account];
+        Self {
+            up: vectors.up.with_label_values(one),
+            last_poll: vectors.last_poll.with_label_values(one),
+            last_poll_success: vectors.last_poll_success.with_label_values(one),
+            watermark: vectors.watermark.with_label_values(one),
+            kinds: Kind::ALL.map(|kind| KindMetrics {
+                polls: vectors.polls.with_label_values(&[account, kind.as_str()]),
+                duration: vectors.poll_duration.with_label_values(&[account, kind.as_str()]),
+                failures: closed(labels.errors, |error| {
+                    vectors.poll_failures.with_label_values(&[account, kind.as_str(), error])
+                }),
+            }),
+            actions: closed(labels.actions, |action| ActionMetrics {
+                duration: vectors.api_request_duration.with_label_values(&[account, action]),
+                // An action of no list is a mistake of ours, not an API to watch code by code.
+                codes: closed(if action == OTHER { &["ok"] } else { labels.codes }, |code| {
+                    vectors.api_requests.with_label_values(&[account, action, code])
+                }),
+            }),
+            records: Outcome::ALL.map(|outcome| vectors.records.with_label_values(&[account, outcome.as_str()])),
+            observation_lag: vectors.observation_lag.with_label_values(one),
+            unmapped: vectors.unmapped.with_label_values(one),
+            catchup: vectors.catchup.with_label_values(one),
+            overflowed: vectors.overflowed.with_label_values(one),
+            split_windows: vectors.split_windows.with_label_values(one),
+            repeated_listings: vectors.repeated_listings.with_label_values(one),
+            incomplete_listings: vectors.incomplete_listings.with_label_values(one),
+            clock_skew: vectors.clock_skew.with_label_values(one),
+        }
+    }
+
+    pub(super) fn poll_finished(&self, kind: Kind, result: Result<(), &str>, took: Duration, now: UnixSeconds) {
+        let metrics = &self.kinds[kind as usize];
+        metrics.polls.inc();
+        metrics.duration.observe(took.as_secs_f64());
+        if let Err(error) = result {
+            listed(&metrics.failures, error).inc();
+        }
+        if kind == Kind::Poll {
+            self.up.set(i64::from(result.is_ok()));
+            self.last_poll.set(now);
+            if result.is_ok() {
+                self.last_poll_success.set(now);
+            }
+        }
+    }
+
+    pub(super) fn api_request(&self, action: &str, code: &str, took: Duration) {
+        let metrics = listed(&self.actions, action);
+        metrics.duration.observe(took.as_secs_f64());
+        listed(&metrics.codes, code).inc();
+    }
+}
+
+/// One child per label of `list`, and one for [`OTHER`].
+fn closed<T>(list: &[&'static str], make: impl Fn(&'static str) -> T) -> BTreeMap<&'static str, T> {
+    list.iter().copied().chain([OTHER]).map(|label| (label, make(label))).collect()
+}
+
+/// The child for `label`, or the one for [`OTHER`].
+fn listed<'a, T>(children: &'a BTreeMap<&'static str, T>, label: &str) -> &'a T {
+    children.get(label).unwrap_or_else(|| &children[OTHER])
+}

@@ -1,0 +1,360 @@
+//! The exporter's metrics about itself.
+//!
+//! Every child of a closed label set exists from the start at 0, so that the first failure of a kind is an increase
+//! and not a new series. A label from outside a closed list is counted as `other` and never becomes a child. The
+//! registry is owned; the process-wide one stays unused, so that two exporters in one process (tests, reloads) do
+//! not meet.
+
+mod accounts;
+mod vectors;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use prometheus::proto::MetricFamily;
+use prometheus::{Gauge, Histogram, IntGauge, Registry};
+
+use self::accounts::AccountMetrics;
+use self::vectors::{Vectors, gauge, histogram, int_gauge};
+use super::names;
+use crate::clock::UnixSeconds;
+use crate::listing::Kind;
+use crate::publication::Snapshot;
+
+/// Kinds of poll failure: the `error` label, a closed list.
+pub const POLL_ERRORS: &[&str] = &[
+    "network",
+    "timeout",
+    "http",
+    "protocol",
+    "throttled",
+    "auth",
+    "permission",
+    "service",
+    "parameter",
+    "clock",
+    "internal",
+    "state",
+    OTHER,
+];
+
+/// The label value of what is in no closed list.
+const OTHER: &str = "other";
+
+/// The build this is.
+pub const BUILD: BuildInfo = BuildInfo {
+    version: env!("CARGO_PKG_VERSION"),
+    revision: env!("TENCENT_LIVE_REVISION"),
+    rustversion: env!("TENCENT_LIVE_RUSTVERSION"),
+};
+
+/// What a binary was made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BuildInfo {
+    /// The version of the crate.
+    pub version: &'static str,
+    /// The commit, abbreviated; `unknown` outside a repository.
+    pub revision: &'static str,
+    /// The compiler's version.
+    pub rustversion: &'static str,
+}
+
+/// What became of a disconnect record: the `outcome` label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// Counted for the first time.
+    Counted,
+    /// Counted before.
+    Duplicate,
+    /// Counted before, with other facts.
+    Revised,
+    /// Has not ended yet, as far as the API knows.
+    Unfinished,
+    /// Set aside, because its names or times are unusable.
+    Invalid,
+    /// Too old to be told from what was counted before; not counted.
+    Late,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Outcome; 6] =
+        [Outcome::Counted, Outcome::Duplicate, Outcome::Revised, Outcome::Unfinished, Outcome::Invalid, Outcome::Late];
+
+    /// The value of the `outcome` label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Counted => "counted",
+            Outcome::Duplicate => "duplicate",
+            Outcome::Revised => "revised",
+            Outcome::Unfinished => "unfinished",
+            Outcome::Invalid => "invalid",
+            Outcome::Late => "late",
+        }
+    }
+}
+
+/// The closed lists of labels that other rooms own.
+#[derive(Debug, Clone, Copy)]
+struct Labels {
+    codes: &'static [&'static str],
+    actions: &'static [&'static str],
+    errors: &'static [&'static str],
+}
+
+/// The registry of the exporter's own metrics, with one method per happening.
+///
+/// Accounts are named in the configuration; one that was not there at the start is added when it is first heard of.
+#[derive(Debug)]
+pub struct OwnMetrics {
+    registry: Registry,
+    vectors: Vectors,
+    labels: Labels,
+    accounts: RwLock<BTreeMap<String, Arc<AccountMetrics>>>,
+    poll_interval: Gauge,
+    series: IntGauge,
+    series_limit: IntGauge,
+    held_series: IntGauge,
+    held_disconnects: IntGauge,
+    state_commit: Histogram,
+    reload_successful: IntGauge,
+    reload_success: IntGauge,
+}
+
+impl OwnMetrics {
+    /// All metrics at 0, for `accounts` and the closed lists `codes` (of the API, `ok` included), `actions` (of the
+    /// API) and `errors` (of polls, such as [`POLL_ERRORS`]); `other` is added to each list.
+    ///
+    /// # Errors
+    /// When the registry refuses a family, which means that [`names`] contradicts itself.
+    pub fn new(
+        accounts: &[String],
+        poll_interval: Duration,
+        series_limit: u64,
+        codes: &'static [&'static str],
+        actions: &'static [&'static str],
+        errors: &'static [&'static str],
+    ) -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        let build = vectors::int_gauge_vec(&registry, &names::BUILD_INFO)?;
+        build.get_metric_with_label_values(&[BUILD.version, BUILD.revision, BUILD.rustversion])?.set(1);
+        let own = Self {
+            vectors: Vectors::new(&registry)?,
+            labels: Labels { codes, actions, errors },
+            accounts: RwLock::default(),
+            poll_interval: gauge(&registry, &names::POLL_INTERVAL)?,
+            series: int_gauge(&registry, &names::SERIES)?,
+            series_limit: int_gauge(&registry, &names::SERIES_LIMIT)?,
+            held_series: int_gauge(&registry, &names::HELD_SERIES)?,
+            held_disconnects: int_gauge(&registry, &names::HELD_DISCONNECTS)?,
+            state_commit: histogram(&registry, &names::STATE_COMMIT_DURATION, vectors::COMMIT_BUCKETS)?,
+            reload_successful: int_gauge(&registry, &names::CONFIG_LAST_RELOAD_SUCCESSFUL)?,
+            reload_success: int_gauge(&registry, &names::CONFIG_LAST_RELOAD_SUCCESS)?,
+            registry,
+        };
+        own.poll_interval.set(poll_interval.as_secs_f64());
+        own.series_limit.set(whole(series_limit));
+        for name in accounts {
+            own.account(name);
+        }
+        Ok(own)
+    }
+
+    /// A poll, sweep or audit has ended after `took`. Only a poll says whether the account is up.
+    pub fn poll_finished(&self, account: &str, kind: Kind, result: Result<(), &str>, took: Duration, now: UnixSeconds) {
+        self.account(account).poll_finished(kind, result, took, now);
+    }
+
+    /// Everything that ended up to `at` has been asked for.
+    pub fn watermark(&self, account: &str, at: UnixSeconds) {
+        self.account(account).watermark.set(at);
+    }
+
+    /// A request to the API was answered with `code` (or failed locally, which has codes too) after `took`.
+    pub fn api_request(&self, account: &str, action: &str, code: &str, took: Duration) {
+        self.account(account).api_request(action, code, took);
+    }
+
+    /// `n` records met `outcome`.
+    pub fn records(&self, account: &str, outcome: Outcome, n: u64) {
+        self.account(account).records[outcome as usize].inc_by(n);
+    }
+
+    /// A push that ended `seconds` ago was counted; a negative lag, by a clock that is behind, is 0.
+    pub fn observation_lag(&self, account: &str, seconds: f64) {
+        self.account(account).observation_lag.observe(seconds.max(0.0));
+    }
+
+    /// `n` disconnects had a reason text that nothing matches.
+    pub fn unmapped(&self, account: &str, n: u64) {
+        self.account(account).unmapped.inc_by(n);
+    }
+
+    /// `n` disconnects were counted by a poll that reached further back than usual.
+    pub fn catchup(&self, account: &str, n: u64) {
+        self.account(account).catchup.inc_by(n);
+    }
+
+    /// `n` disconnects were folded into the overflow series.
+    pub fn overflowed(&self, account: &str, n: u64) {
+        self.account(account).overflowed.inc_by(n);
+    }
+
+    /// `n` windows were split.
+    pub fn split_windows(&self, account: &str, n: u64) {
+        self.account(account).split_windows.inc_by(n);
+    }
+
+    /// `n` listings were made again.
+    pub fn repeated_listings(&self, account: &str, n: u64) {
+        self.account(account).repeated_listings.inc_by(n);
+    }
+
+    /// `n` listings ended without all of their rows; what they showed was counted as far as it was seen together.
+    pub fn incomplete_listings(&self, account: &str, n: u64) {
+        self.account(account).incomplete_listings.inc_by(n);
+    }
+
+    /// The API's clock minus ours, in seconds.
+    pub fn clock_skew(&self, account: &str, seconds: f64) {
+        self.account(account).clock_skew.set(seconds);
+    }
+
+    /// A transaction reached the disk after `took`.
+    pub fn state_commit(&self, took: Duration) {
+        self.state_commit.observe(took.as_secs_f64());
+    }
+
+    /// The configuration was read, and taken or refused.
+    pub fn config_reload(&self, success: bool, now: UnixSeconds) {
+        self.reload_successful.set(i64::from(success));
+        if success {
+            self.reload_success.set(now);
+        }
+    }
+
+    /// The families as they are now, by name, their metrics by label values; `snapshot` fills the gauges about it.
+    #[must_use]
+    pub fn gather(&self, snapshot: &Snapshot) -> Vec<MetricFamily> {
+        self.series.set(whole(snapshot.series));
+        self.held_series.set(whole(snapshot.held_series));
+        self.held_disconnects.set(whole(snapshot.held_disconnects));
+        self.registry.gather()
+    }
+
+    fn account(&self, name: &str) -> Arc<AccountMetrics> {
+        let known = self.accounts.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        known.unwrap_or_else(|| {
+            let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+            let make = || Arc::new(AccountMetrics::new(&self.vectors, name, self.labels));
+            Arc::clone(accounts.entry(name.to_owned()).or_insert_with(make))
+        })
+    }
+}
+
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CODES: &[&str] = &["ok", "InternalError"];
+    const ACTIONS: &[&str] = &["DescribeLiveStreamEventList"];
+
+    fn own() -> OwnMetrics {
+        OwnMetrics::new(&["main".into()], Duration::from_secs(30), 50_000, CODES, ACTIONS, POLL_ERRORS).unwrap()
+    }
+
+    fn value(own: &OwnMetrics, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let families = own.gather(&Snapshot::default());
+        let family = families.iter().find(|family| family.name() == name)?;
+        let metric = family.get_metric().iter().find(|metric| {
+            let pairs = metric.get_label();
+            labels.iter().all(|(key, value)| pairs.iter().any(|pair| pair.name() == *key && pair.value() == *value))
+        })?;
+        Some(metric.get_counter().get_value() + metric.get_gauge().get_value())
+    }
+
+    fn series(own: &OwnMetrics) -> usize {
+        own.gather(&Snapshot::default()).iter().map(|family| family.get_metric().len()).sum()
+    }
+
+    #[test]
+    fn every_failure_is_there_at_0_before_it_happens() {
+        let own = own();
+        for kind in Kind::ALL {
+            for error in POLL_ERRORS {
+                let labels = [("account", "main"), ("kind", kind.as_str()), ("error", error)];
+                assert_eq!(value(&own, names::POLL_FAILURES.name, &labels), Some(0.0), "{labels:?}");
+            }
+        }
+        for outcome in Outcome::ALL {
+            assert_eq!(value(&own, names::RECORDS.name, &[("outcome", outcome.as_str())]), Some(0.0));
+        }
+        for code in CODES {
+            assert_eq!(value(&own, names::API_REQUESTS.name, &[("code", code)]), Some(0.0));
+        }
+    }
+
+    #[test]
+    fn every_own_family_of_the_table_is_registered_with_its_labels() {
+        let families = own().gather(&Snapshot::default());
+        let from_snapshot = [
+            names::STREAM_DISCONNECTS.name,
+            names::DISCONNECTS.name,
+            names::SESSION_DURATION.name,
+            names::LAST_DISCONNECT.name,
+            names::REASON_INFO.name,
+        ];
+        for family in names::ALL.iter().filter(|family| !from_snapshot.contains(&family.name)) {
+            let gathered = families.iter().find(|gathered| gathered.name() == family.name).expect(family.name);
+            assert_eq!(gathered.help(), family.help);
+            let mut labels = family.labels.to_vec();
+            labels.sort_unstable();
+            let pairs = gathered.get_metric()[0].get_label();
+            assert_eq!(pairs.iter().map(prometheus::proto::LabelPair::name).collect::<Vec<_>>(), labels);
+        }
+    }
+
+    #[test]
+    fn a_label_from_nowhere_counts_as_other_and_makes_no_series() {
+        let own = own();
+        let before = series(&own);
+        own.api_request("main", "DescribeLiveStreamEventList", "Made.Up", Duration::ZERO);
+        own.api_request("main", "MadeUp", "ok", Duration::ZERO);
+        own.poll_finished("main", Kind::Poll, Err("made up"), Duration::ZERO, 7);
+        assert_eq!(series(&own), before);
+        let action = ("action", "DescribeLiveStreamEventList");
+        assert_eq!(value(&own, names::API_REQUESTS.name, &[action, ("code", "other")]), Some(1.0));
+        assert_eq!(value(&own, names::API_REQUESTS.name, &[("action", "other"), ("code", "ok")]), Some(1.0));
+        assert_eq!(value(&own, names::POLL_FAILURES.name, &[("kind", "poll"), ("error", "other")]), Some(1.0));
+    }
+
+    #[test]
+    fn only_a_poll_says_whether_the_account_is_up() {
+        let own = own();
+        own.poll_finished("main", Kind::Poll, Ok(()), Duration::ZERO, 100);
+        own.poll_finished("main", Kind::Sweep, Err("timeout"), Duration::ZERO, 200);
+        assert_eq!(value(&own, names::UP.name, &[]), Some(1.0));
+        assert_eq!(value(&own, names::LAST_POLL.name, &[]), Some(100.0));
+        own.poll_finished("main", Kind::Poll, Err("timeout"), Duration::ZERO, 300);
+        assert_eq!(value(&own, names::UP.name, &[]), Some(0.0));
+        assert_eq!(value(&own, names::LAST_POLL.name, &[]), Some(300.0));
+        assert_eq!(value(&own, names::LAST_POLL_SUCCESS.name, &[]), Some(100.0));
+        assert_eq!(value(&own, names::POLLS.name, &[("kind", "poll")]), Some(2.0));
+    }
+
+    #[test]
+    fn an_account_that_comes_with_a_reload_gets_its_series() {
+        let own = own();
+        own.watermark("second", 5);
+        assert_eq!(value(&own, names::WATERMARK.name, &[("account", "second")]), Some(5.0));
+        assert_eq!(value(&own, names::RECORDS.name, &[("account", "second"), ("outcome", "late")]), Some(0.0));
+    }
+}
