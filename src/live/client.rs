@@ -12,7 +12,7 @@ use super::pacing::{self, Limiter};
 use super::time::{self, ApiTime};
 use super::transport::{self, Body, Endpoint, SetupError};
 use super::wire::Answer;
-use super::{BODY_BYTES, DESCRIBE_DOMAINS, DESCRIBE_EVENTS, Domain, EventSource, SAMPLE_BYTES, request, text};
+use super::{BODY_BYTES, DESCRIBE_DOMAINS, DESCRIBE_EVENTS, Domain, EventSource, SAMPLE_BYTES, request, text, wire};
 use crate::clock::{Clock, UnixSeconds};
 use crate::listing::{FULL_PAGE, Page, Query};
 use crate::signing::{self, Payload};
@@ -305,14 +305,13 @@ impl Client {
 
 impl EventSource for Client {
     async fn events(&self, query: &Query) -> Result<Page, CallError> {
-        self.call(DESCRIBE_EVENTS, request::events(query), |answer| answer.page()).await
+        self.call(DESCRIBE_EVENTS, request::events(query), wire::page).await
     }
 
     async fn push_domains(&self) -> Result<Vec<Domain>, CallError> {
         let mut domains: Vec<Domain> = Vec::new();
         for number in 1..=MOST_DOMAIN_PAGES {
-            let page =
-                self.call(DESCRIBE_DOMAINS, request::domains(number, FULL_PAGE), |answer| answer.domains()).await?;
+            let page = self.call(DESCRIBE_DOMAINS, request::domains(number, FULL_PAGE), wire::domains).await?;
             let known = domains.len();
             // A list that shifts while it is paged repeats domains, and so does a server that ignores the page number.
             for domain in page.domains {

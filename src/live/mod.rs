@@ -83,5 +83,5 @@ pub trait EventSource: Send + Sync {
 /// # Errors
 /// [`CallError::Protocol`] when it is no such answer, [`CallError::Api`] when it is an error.
 pub fn decode_events(body: &[u8]) -> Result<Page, CallError> {
-    wire::Answer::open(DESCRIBE_EVENTS, &text::readable(body))?.page()
+    wire::page(&wire::Answer::open(DESCRIBE_EVENTS, &text::readable(body))?)
 }

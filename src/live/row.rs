@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn what_is_no_object_or_says_a_field_twice_is_set_aside() {
-        let twice = GOOD.replace("{", r#"{"StreamName":"t","#);
+        let twice = GOOD.replace('{', r#"{"StreamName":"t","#);
         let as_array = r#"["live","d","s","2022-11-04T08:42:06Z","2022-11-04T08:42:06Z","r",1,"i","r"]"#;
         for json in [twice.as_str(), as_array, "null", "7", "\"row\"", "[]"] {
             assert_eq!(broken(read(json)), "row", "{json}");

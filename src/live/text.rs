@@ -5,7 +5,7 @@
 //! to be UTF-8 without bare control characters. [`readable`] makes it so without making names equal that were not:
 //! inside strings a control byte becomes its escape, and a byte that is not UTF-8 becomes the lone surrogate `\udcNN`,
 //! as Python's `surrogateescape` does. (A name with the invalid byte 0xFF is thus the same as one with a literal
-//! `\udcff`; no encoder writes both.)
+//! `\udcff`, and the byte makes a pair with a lone `\ud83d` before it; no encoder writes both bytes and escapes.)
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -99,7 +99,7 @@ fn cut(text: &str, most: usize) -> &str {
     &text[..end]
 }
 
-/// Appends `bytes` as a JSON string, the way [`bytes`] read it: WTF-8 surrogates as `\udXXX`, and any other byte that
+/// Appends `bytes` as a JSON string, the way [`bytes()`] read it: WTF-8 surrogates as `\udXXX`, and any other byte that
 /// is not UTF-8 as `\udcNN`.
 pub(super) fn push_string(out: &mut String, bytes: &[u8]) {
     out.push('"');
@@ -178,6 +178,22 @@ mod tests {
         let mut out = String::new();
         push_string(&mut out, b"a\xff\xed\xa0\x80");
         assert_eq!(out, r#""a\udcff\ud800""#);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_name_is_the_same_after_one_round_trip(name in proptest::collection::vec(0_u8.., 0..60)) {
+            let round = |name: &[u8]| {
+                let mut out = String::new();
+                push_string(&mut out, name);
+                read(out.as_bytes()).unwrap()
+            };
+            let once = round(&name);
+            proptest::prop_assert_eq!(round(&once), once.clone());
+            if std::str::from_utf8(&name).is_ok() {
+                proptest::prop_assert_eq!(once, name);
+            }
+        }
     }
 
     #[test]

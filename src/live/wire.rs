@@ -85,52 +85,24 @@ impl<'a> Answer<'a> {
     /// # Errors
     /// [`CallError::Protocol`] when there is none, [`CallError::Api`] when it holds an error, whatever else it holds.
     pub(super) fn open(action: &'static str, body: &'a str) -> Result<Self, CallError> {
-        let fail = |problem: String, request_id| protocol(action, problem, body, request_id);
+        let fail = |problem: &str, request_id| protocol(action, problem, body, request_id);
         let envelope: Envelope<'a> =
-            object(body).map_err(|error| fail(format!("the body is no answer: {error}"), None))?;
-        let response = envelope.response.ok_or_else(|| fail("the body has no Response".into(), None))?;
-        let members: Members<'a> = object(response.get()).map_err(|error| fail(format!("Response: {error}"), None))?;
+            object(body).map_err(|error| fail(&format!("the body is no answer: {error}"), None))?;
+        let response = envelope.response.ok_or_else(|| fail("the body has no Response", None))?;
+        let members: Members<'a> = object(response.get()).map_err(|error| fail(&format!("Response: {error}"), None))?;
         let request_id =
             members.request_id.map(|id| text::printable(&text::lossy(Some(id), REQUEST_ID_BYTES), REQUEST_ID_BYTES));
         if let Some(error) = members.error {
-            let unclear = |problem: String| fail(format!("Response.Error: {problem}"), request_id.clone());
-            let error: ErrorMembers<'_> = object(error.get()).map_err(|error| unclear(error.to_string()))?;
+            let unclear = |problem: &str| fail(&format!("Response.Error: {problem}"), request_id.clone());
+            let error: ErrorMembers<'_> = object(error.get()).map_err(|error| unclear(&error.to_string()))?;
             let code = text::printable(&text::lossy(error.code, CODE_BYTES), CODE_BYTES);
             if code.is_empty() {
-                return Err(unclear("no Code".into()));
+                return Err(unclear("no Code"));
             }
             let message = text::printable(&text::lossy(error.message, MESSAGE_BYTES), MESSAGE_BYTES);
             return Err(ApiError::new(action, &code, &message, request_id).into());
         }
         Ok(Self { action, body, members, request_id })
-    }
-
-    /// The rows of `DescribeLiveStreamEventList`.
-    ///
-    /// # Errors
-    /// [`CallError::Protocol`] without an `EventList`; its absence is taken for an empty one only where `TotalNum`
-    /// says so.
-    pub(super) fn page(&self) -> Result<Page, CallError> {
-        let total = text::count(self.members.total_num);
-        let rows = self.list("EventList", self.members.event_list, total)?;
-        Ok(Page { total, rows: rows.into_iter().map(row::row).collect() })
-    }
-
-    /// The domains of `DescribeLiveDomains`.
-    ///
-    /// # Errors
-    /// [`CallError::Protocol`] without a `DomainList`, or when one of its elements has no name.
-    pub(super) fn domains(&self) -> Result<DomainPage, CallError> {
-        let total = text::count(self.members.all_count);
-        let elements = self.list("DomainList", self.members.domain_list, total)?;
-        let domains = elements.into_iter().map(|element| {
-            let info: DomainInfo<'_> =
-                object(element.get()).map_err(|error| self.spoiled(format!("DomainList: {error}")))?;
-            let name = info.name.and_then(text::bytes).ok_or_else(|| self.spoiled("a domain has no Name".into()))?;
-            // A domain that does not say that it is off is on.
-            Ok(Domain { name: Name::new(name), enabled: text::count(info.status) != Some(0) })
-        });
-        Ok(DomainPage { total, domains: domains.collect::<Result<_, CallError>>()? })
     }
 
     fn list(
@@ -142,21 +114,49 @@ impl<'a> Answer<'a> {
         match list {
             Some(list) => serde_json::from_str::<Elements<'a>>(list.get())
                 .map(|elements| elements.0)
-                .map_err(|error| self.spoiled(format!("{member}: {error}"))),
+                .map_err(|error| self.spoiled(&format!("{member}: {error}"))),
             None if total == Some(0) => Ok(Vec::new()),
-            None => Err(self.spoiled(format!("no {member}"))),
+            None => Err(self.spoiled(&format!("no {member}"))),
         }
     }
 
-    fn spoiled(&self, problem: String) -> CallError {
+    fn spoiled(&self, problem: &str) -> CallError {
         protocol(self.action, problem, self.body, self.request_id.clone())
     }
 }
 
-fn protocol(action: &'static str, problem: String, body: &str, request_id: Option<String>) -> CallError {
+/// The rows of `DescribeLiveStreamEventList`.
+///
+/// # Errors
+/// [`CallError::Protocol`] without an `EventList`; its absence is taken for an empty one only where `TotalNum`
+/// says so.
+pub(super) fn page(answer: &Answer<'_>) -> Result<Page, CallError> {
+    let total = text::count(answer.members.total_num);
+    let rows = answer.list("EventList", answer.members.event_list, total)?;
+    Ok(Page { total, rows: rows.into_iter().map(row::row).collect() })
+}
+
+/// The domains of `DescribeLiveDomains`.
+///
+/// # Errors
+/// [`CallError::Protocol`] without a `DomainList`, or when one of its elements has no name.
+pub(super) fn domains(answer: &Answer<'_>) -> Result<DomainPage, CallError> {
+    let total = text::count(answer.members.all_count);
+    let elements = answer.list("DomainList", answer.members.domain_list, total)?;
+    let domains = elements.into_iter().map(|element| {
+        let info: DomainInfo<'_> =
+            object(element.get()).map_err(|error| answer.spoiled(&format!("DomainList: {error}")))?;
+        let name = info.name.and_then(text::bytes).ok_or_else(|| answer.spoiled("a domain has no Name"))?;
+        // A domain that does not say that it is off is on.
+        Ok(Domain { name: Name::new(name), enabled: text::count(info.status) != Some(0) })
+    });
+    Ok(DomainPage { total, domains: domains.collect::<Result<_, CallError>>()? })
+}
+
+fn protocol(action: &'static str, problem: &str, body: &str, request_id: Option<String>) -> CallError {
     CallError::Protocol {
         action,
-        problem: text::printable(&problem, SAMPLE_BYTES),
+        problem: text::printable(problem, SAMPLE_BYTES),
         sample: text::printable(body, SAMPLE_BYTES),
         request_id,
     }
@@ -210,7 +210,7 @@ mod tests {
 
     const ROW: &str = r#"{"AppName":"live","DomainName":"d","StreamName":"s","StreamStartTime":"2022-11-04T08:42:06Z","StreamEndTime":"2022-11-04T09:10:58Z"}"#;
 
-    fn page(body: &[u8]) -> Result<Page, CallError> {
+    fn read(body: &[u8]) -> Result<Page, CallError> {
         super::super::decode_events(body)
     }
 
@@ -246,7 +246,7 @@ mod tests {
             &many,
         ];
         for body in bodies {
-            let error = page(body.as_bytes()).unwrap_err();
+            let error = read(body.as_bytes()).unwrap_err();
             assert_eq!((error.kind(), error.code()), ("protocol", "bad_body"), "{error}");
             assert!(error.to_string().len() < 700, "{error}");
         }
@@ -255,21 +255,21 @@ mod tests {
     #[test]
     fn deep_nesting_in_a_row_costs_that_row_alone() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        let rows = page(&with_rows(&[ROW, &deep, ROW])).unwrap().rows;
+        let rows = read(&with_rows(&[ROW, &deep, ROW])).unwrap().rows;
         assert!(matches!(rows[..], [Row::Finished(_), Row::Broken(_), Row::Finished(_)]));
     }
 
     #[test]
     fn an_error_wins_over_a_list_beside_it() {
         let body = br#"{"Response":{"EventList":[],"TotalNum":0,"Error":{"Code":"InternalError","Message":"m\n"},"RequestId":"r-1"}}"#;
-        let error = page(body).unwrap_err();
+        let error = read(body).unwrap_err();
         assert_eq!((error.kind(), error.code(), error.request_id()), ("internal", "InternalError", Some("r-1")));
         assert!(error.to_string().contains(r"InternalError: m\n, request id r-1"), "{error}");
     }
 
     #[test]
     fn a_spoiled_answer_is_told_with_its_request_id() {
-        let error = page(br#"{"Response":{"RequestId":"r-7","TotalNum":2}}"#).unwrap_err();
+        let error = read(br#"{"Response":{"RequestId":"r-7","TotalNum":2}}"#).unwrap_err();
         assert_eq!(error.request_id(), Some("r-7"));
         assert!(error.to_string().contains("no EventList"), "{error}");
     }
@@ -280,28 +280,42 @@ mod tests {
         {
             let body =
                 format!(r#"{{"Response":{{"EventList":[],"TotalNum":{json},"DeprecatedWarning":"x","New":{{}}}}}}"#);
-            assert_eq!(page(body.as_bytes()).unwrap(), Page { total: expected, rows: vec![] }, "{json}");
+            assert_eq!(read(body.as_bytes()).unwrap(), Page { total: expected, rows: vec![] }, "{json}");
         }
-        assert_eq!(page(br#"{"Response":{"TotalNum":0,"Error":null}}"#).unwrap().total, Some(0));
+        assert_eq!(read(br#"{"Response":{"TotalNum":0,"Error":null}}"#).unwrap().total, Some(0));
     }
 
     #[test]
     fn domains_are_read_with_their_state() {
         let body = r#"{"Response":{"AllCount":3,"DomainList":[{"Name":"a","Status":1,"Type":0,"GroupName":null},{"Name":"b","Status":"0"},{"Name":"c"}]}}"#;
-        let page = Answer::open("DescribeLiveDomains", body).unwrap().domains().unwrap();
+        let page = domains(&Answer::open("DescribeLiveDomains", body).unwrap()).unwrap();
         let domain = |name: &str, enabled| Domain { name: name.into(), enabled };
         assert_eq!(
             page,
             DomainPage { total: Some(3), domains: vec![domain("a", true), domain("b", false), domain("c", true)] }
         );
         let nameless = r#"{"Response":{"AllCount":1,"DomainList":[{"Status":1}]}}"#;
-        assert!(Answer::open("DescribeLiveDomains", nameless).unwrap().domains().is_err());
+        assert!(domains(&Answer::open("DescribeLiveDomains", nameless).unwrap()).is_err());
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_an_answer_or_an_error(body in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _: Result<Page, CallError> = page(&body);
+            let _: Result<Page, CallError> = read(&body);
+        }
+
+        #[test]
+        fn an_answer_with_any_bytes_changed_is_an_answer_or_an_error(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        ) {
+            let mut body = with_rows(&[ROW, ROW, ROW]);
+            for (at, byte) in changes {
+                let at = at.index(body.len());
+                body[at] = byte;
+            }
+            if let Ok(page) = read(&body) {
+                prop_assert!(page.rows.len() <= body.len());
+            }
         }
 
         #[test]
@@ -318,7 +332,7 @@ mod tests {
             let mut rows: Vec<Vec<u8>> = vec![ROW.into(); 5];
             rows[at] = if cut % 2 == 0 { broken } else { cut.to_string().into_bytes() };
             let body = [&br#"{"Response":{"TotalNum":5,"EventList":["#[..], &rows.join(&b','), b"]}}"].concat();
-            let page = page(&body).unwrap();
+            let page = read(&body).unwrap();
             for (index, row) in page.rows.iter().enumerate() {
                 prop_assert_eq!(matches!(row, Row::Broken(_)), index == at);
                 prop_assert_eq!(matches!(row, Row::Finished(_)), index != at);
@@ -328,7 +342,7 @@ mod tests {
         #[test]
         fn a_row_cut_anywhere_is_no_answer(cut in 1..ROW.len()) {
             let body = with_rows(&[ROW, &ROW[..ROW.floor_char_boundary(cut)]]);
-            prop_assert!(page(&body).is_err());
+            prop_assert!(read(&body).is_err());
         }
     }
 }

@@ -47,7 +47,8 @@ impl Request<'_> {
         headers.sort();
         let names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
         let signed_headers = names.join(";");
-        let lines: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let lines: Vec<String> = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let lines = lines.concat();
         let payload = match self.payload {
             Payload::Body(bytes) => hex(&Sha256::digest(bytes)),
             Payload::Unsigned => hex(&Sha256::digest("UNSIGNED-PAYLOAD")),

@@ -1,5 +1,7 @@
 //! The client keeps its promises against a server that does not.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -65,13 +67,9 @@ impl Bench {
 
 /// An error with its whole chain and all that `Debug` shows.
 fn everything(error: &CallError) -> String {
-    let mut text = format!("{error} {error:?}");
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text += &format!(" {error} {error:?}");
-        source = error.source();
-    }
-    text
+    let first: &dyn std::error::Error = error;
+    let chain = std::iter::successors(Some(first), |error| error.source());
+    chain.map(|error| format!("{error} {error:?}")).collect::<Vec<_>>().join(" ")
 }
 
 #[tokio::test]

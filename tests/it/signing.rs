@@ -13,7 +13,7 @@ const VECTORS: &str = include_str!("../vectors/signing/vectors.json");
 const COUNT: usize = 19;
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 #[test]

@@ -1,2 +1,2 @@
 //! Stand-ins that the promises are tried against.
-pub mod scripted;
+pub(crate) mod scripted;
