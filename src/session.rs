@@ -114,10 +114,7 @@ impl PushSession {
     /// What tells this row from others of its group.
     #[must_use]
     pub fn fact(&self, key: &IdentityKey) -> Fact {
-        let mut hasher = key.hasher();
-        write_prefixed(&mut hasher, self.reason_text.as_bytes());
-        write_prefixed(&mut hasher, self.client_ip.as_bytes());
-        Fact { end: self.end, digest: hasher.finish128().h1 }
+        Fact { end: self.end, reason: key.digest(&self.reason_text), address: key.digest(&self.client_ip) }
     }
 }
 
@@ -152,13 +149,41 @@ impl GroupId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupKey(pub [u8; 16]);
 
-/// What tells rows of one group apart: the end, and a digest of reason text and publisher address.
+/// What tells rows of one group apart: the end, and digests of reason text and publisher address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fact {
     /// When the session ended.
     pub end: UnixSeconds,
-    /// Keyed hash of the other facts.
-    pub digest: u64,
+    /// Keyed hash of the reason text.
+    pub reason: u32,
+    /// Keyed hash of the publisher's address.
+    pub address: u32,
+}
+
+impl Fact {
+    /// The bytes a ledger keeps.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.end.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.reason.to_le_bytes());
+        bytes[12..].copy_from_slice(&self.address.to_le_bytes());
+        bytes
+    }
+
+    /// The reverse of [`Fact::to_bytes`].
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "each cast takes its own bits")]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        let bits = u128::from_le_bytes(bytes);
+        Self { end: bits as i64, reason: (bits >> 64) as u32, address: (bits >> 96) as u32 }
+    }
+
+    /// Whether `other` may be this row after a correction: the reason is the same, or nothing but the reason changed.
+    #[must_use]
+    pub fn resembles(&self, other: &Fact) -> bool {
+        self.reason == other.reason || (self.end == other.end && self.address == other.address)
+    }
 }
 
 /// The secret key of all hashes of one ledger; made with it, kept in it.
@@ -176,6 +201,12 @@ impl IdentityKey {
     #[must_use]
     pub const fn bytes(&self) -> &[u8; 16] {
         &self.0
+    }
+
+    fn digest(&self, text: &str) -> u32 {
+        let mut hasher = self.hasher();
+        hasher.write(text.as_bytes());
+        (hasher.finish128().h1 >> 32) as u32
     }
 
     fn hasher(&self) -> SipHasher24 {
@@ -217,6 +248,14 @@ mod tests {
         let id = GroupId { domain: "d".into(), app: "a".into(), stream: "s".into(), start: 7 };
         assert_ne!(id.key("main", &key()), id.key("main", &IdentityKey::new([9; 16])));
         assert_ne!(id.key("main", &key()), id.key("other", &key()));
+    }
+
+    #[test]
+    fn a_fact_reads_back_from_its_bytes() {
+        for end in [0, -5, i64::MAX, i64::MIN, 1_700_000_000] {
+            let fact = Fact { end, reason: 7, address: u32::MAX };
+            assert_eq!(Fact::from_bytes(fact.to_bytes()), fact);
+        }
     }
 
     #[test]

@@ -60,7 +60,9 @@ pub enum LedgerError {
         source: std::io::Error,
     },
     /// Another process has the folder.
-    #[error("state folder {folder} is in use by process {pid}; stop that one first or choose another folder with --state.path")]
+    #[error(
+        "state folder {folder} is in use by process {pid}; stop that one first or choose another folder with --state.path"
+    )]
     InUse {
         /// The folder.
         folder: String,

@@ -119,7 +119,8 @@ impl Crowd {
     }
 
     fn split(&self, total: u64) -> CrowdStep {
-        let names = |name: fn(&PushSession) -> &Name| -> BTreeSet<&Name> { self.most_together.keys().map(name).collect() };
+        let names =
+            |name: fn(&PushSession) -> &Name| -> BTreeSet<&Name> { self.most_together.keys().map(name).collect() };
         let (names, narrow): (_, fn(Filter, Name) -> Filter) = if self.filter.domain.is_none() {
             (names(|session| &session.domain), |filter, name| Filter { domain: Some(name), ..filter })
         } else if self.filter.app.is_none() {

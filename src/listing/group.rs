@@ -46,29 +46,42 @@ impl Group {
         self.accounted.last().map(|fact| fact.end)
     }
 
-    /// Lets the group grow to the size of `view`, all of its rows in one response. The surplus goes to the facts that
-    /// are not accounted for yet, in their order.
+    /// Lets the group grow to the size of `view`, all of its rows in one response. The surplus goes to facts that are
+    /// not accounted for yet, in their order; those that may be corrections of rows the view no longer shows come last.
     pub fn grow(&mut self, view: &[Fact]) -> Growth {
         let surplus = view.len().saturating_sub(self.accounted.len());
-        let mut counted = missing_from(view, &self.accounted);
+        let (corrections, mut counted) = self.corrections(view);
+        counted.extend(corrections.into_iter().map(|(_, new)| new));
         let unaccounted = counted.split_off(surplus.min(counted.len()));
         self.accounted.extend_from_slice(&counted);
         self.accounted.sort_unstable();
         Growth { counted, unaccounted }
     }
 
-    /// Takes the facts that `view` corrects: each unaccounted fact of the view takes the place of an accounted one that
-    /// the view no longer shows. The number of sessions stays. Returns what was replaced by what.
+    /// Takes the facts that `view` corrects: an unaccounted fact of the view takes the place of an accounted one that it
+    /// resembles and that the view no longer shows. The number of sessions stays. Returns what was replaced by what.
     pub fn revise(&mut self, view: &[Fact]) -> Vec<(Fact, Fact)> {
-        let gone = missing_from(&self.accounted, view);
-        let new = missing_from(view, &self.accounted);
-        let revisions: Vec<_> = gone.into_iter().zip(new).collect();
-        for (old, new) in &revisions {
+        let (corrections, _) = self.corrections(view);
+        for (old, new) in &corrections {
             let place = self.accounted.iter().position(|fact| fact == old);
-            self.accounted[place.expect("`gone` holds accounted facts only")] = *new;
+            self.accounted[place.expect("corrections are of accounted facts")] = *new;
         }
         self.accounted.sort_unstable();
-        revisions
+        corrections
+    }
+
+    /// Facts of `view` that are not accounted for: those that may be corrections, each with the fact it may correct,
+    /// and the others.
+    fn corrections(&self, view: &[Fact]) -> (Vec<(Fact, Fact)>, Vec<Fact>) {
+        let mut gone = missing_from(&self.accounted, view);
+        let (mut corrections, mut others) = (Vec::new(), Vec::new());
+        for new in missing_from(view, &self.accounted) {
+            match gone.iter().position(|old| old.resembles(&new)) {
+                Some(place) => corrections.push((gone.remove(place), new)),
+                None => others.push(new),
+            }
+        }
+        (corrections, others)
     }
 }
 
@@ -89,7 +102,7 @@ mod tests {
     use super::*;
 
     fn facts(ends: &[i64]) -> Vec<Fact> {
-        ends.iter().map(|end| Fact { end: *end, digest: 0 }).collect()
+        ends.iter().map(|end| Fact { end: *end, reason: 0, address: 0 }).collect()
     }
 
     #[test]
@@ -117,6 +130,18 @@ mod tests {
     }
 
     #[test]
+    fn a_new_row_is_told_from_a_corrected_one_by_its_reason() {
+        let [old, corrected] = [5, 6].map(|end| Fact { end, reason: 1, address: 1 });
+        let other = Fact { end: 7, reason: 2, address: 2 };
+        let mut group = Group::new(vec![old]);
+        let growth = group.grow(&[corrected, other]);
+        assert_eq!((growth.counted, growth.unaccounted), (vec![other], vec![corrected]));
+        assert_eq!(group.revise(&[corrected, other]), vec![(old, corrected)]);
+        let mut hidden = Group::new(vec![old]);
+        assert_eq!(hidden.revise(&[other]), vec![], "a row that resembles none is no correction");
+    }
+
+    #[test]
     fn a_view_without_the_row_revises_nothing() {
         let mut group = Group::new(facts(&[5]));
         assert_eq!(group.revise(&[]), vec![]);
@@ -126,7 +151,8 @@ mod tests {
     #[test]
     fn the_surplus_goes_to_rows_not_accounted_for_in_a_fixed_order() {
         let mut group = Group::new(facts(&[5]));
-        let growth = group.grow(&facts(&[9, 8]));
-        assert_eq!((growth.counted, growth.unaccounted), (facts(&[8]), facts(&[9])));
+        let growth = group.grow(&facts(&[9, 8, 10]));
+        // 8 may be what became of 5.
+        assert_eq!((growth.counted, growth.unaccounted), (facts(&[9, 10]), facts(&[8])));
     }
 }

@@ -294,6 +294,17 @@ impl Pass {
         }
     }
 
+    /// Goes on without the answer to the question in hand, if that was a confirmation: the API may not take a name it
+    /// has sent itself. Returns whether it was one.
+    pub fn skip_confirmation(&mut self) -> bool {
+        let skipped = matches!(self.asked, Some((Asked::Confirmation(_), ..)));
+        if skipped {
+            self.asked = None;
+            self.mark_incomplete();
+        }
+        skipped
+    }
+
     /// What was completed after the last answer; for the end of the pass.
     pub fn take_progress(&mut self) -> Progress {
         std::mem::take(&mut self.progress)
@@ -528,7 +539,9 @@ fn judge(total: Option<u64>, received: u64, page_size: u32) -> Verdict {
     match total {
         Some(total) if total == received => Verdict::Leaf,
         // A server that shows a tenth of what was asked for is overfull too, whatever `PageSize` says.
-        Some(total) if total > received && (received >= u64::from(page_size) || received * 2 <= total && received > 0) => {
+        Some(total)
+            if total > received && (received >= u64::from(page_size) || received * 2 <= total && received > 0) =>
+        {
             Verdict::Overfull
         }
         Some(total) if total > received => Verdict::Short,

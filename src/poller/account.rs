@@ -347,7 +347,10 @@ impl<S: EventSource> AccountLoop<S> {
             if due.is_some_and(|due| Instant::now() >= due) {
                 return Ok((Run::Interrupted, counted));
             }
-            let page = self.ask(&query).await?;
+            let page = match self.ask(&query).await {
+                Err(error) if error.kind() == "parameter" && pass.skip_confirmation() => continue,
+                page => page?,
+            };
             let reading = pass.answer(page, self.slices(scope));
             counted += self.take_in(scope, reading, pass).await?;
         }
@@ -535,7 +538,9 @@ fn scopes(domains: &[Name], apps: &[Name]) -> Vec<Filter> {
     };
     let (domains, apps) = (options(domains), options(apps));
     let with_apps = |domain: Option<Name>| {
-        apps.iter().map(move |app| Filter { domain: domain.clone(), app: app.clone(), stream: None }).collect::<Vec<_>>()
+        apps.iter()
+            .map(move |app| Filter { domain: domain.clone(), app: app.clone(), stream: None })
+            .collect::<Vec<_>>()
     };
     domains.into_iter().flat_map(with_apps).collect()
 }

@@ -121,7 +121,12 @@ impl KeeperHandle {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn forget(&self, account: String, floor: UnixSeconds, records_until: UnixSeconds) -> Result<(), KeeperError> {
+    pub async fn forget(
+        &self,
+        account: String,
+        floor: UnixSeconds,
+        records_until: UnixSeconds,
+    ) -> Result<(), KeeperError> {
         self.ask(|reply| Message::Forget { account, floor, records_until, reply }).await
     }
 
@@ -240,7 +245,11 @@ impl Keeper {
         fatal
     }
 
-    fn account(&mut self, new: NewAccount) -> Result<AccountBooks, LedgerError> {
+    /// The books of an account; opens it as `new` says if there are none.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub fn account(&mut self, new: NewAccount) -> Result<AccountBooks, LedgerError> {
         self.settle_doubt()?;
         if let Some(account) = self.accounts.get(&new.name) {
             return Ok(account.clone());
@@ -258,7 +267,11 @@ impl Keeper {
         Ok(account)
     }
 
-    fn observe(&mut self, mut observation: Observation) -> Result<Receipt, LedgerError> {
+    /// Counts what a response showed.
+    ///
+    /// # Errors
+    /// When the ledger fails; then nothing is known of the observation, list it again.
+    pub fn observe(&mut self, mut observation: Observation) -> Result<Receipt, LedgerError> {
         self.settle_doubt()?;
         let unknown = || LedgerError::Contradiction(format!("account {:?} was never opened", observation.account));
         let account = self.accounts.get(&observation.account).ok_or_else(unknown)?;
@@ -279,6 +292,12 @@ impl Keeper {
         let (posting, receipt) = bench.post(&observation, sorted, known);
         self.commit(posting)?;
         Ok(receipt)
+    }
+
+    /// All series as they are counted, shown or not.
+    #[must_use]
+    pub fn publication(&self) -> &Publication {
+        &self.publication
     }
 
     fn introduce(&mut self, account: &str, domains: &[Name]) -> Result<(), LedgerError> {

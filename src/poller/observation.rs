@@ -75,7 +75,13 @@ impl ClientIp {
                 format!("{}/48", std::net::Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
             }
             // `-` stands for the intranet; anything else is no address and may be one in disguise.
-            (ClientIp::Masked, Err(_)) => if address == "-" { address } else { String::new() },
+            (ClientIp::Masked, Err(_)) => {
+                if address == "-" {
+                    address
+                } else {
+                    String::new()
+                }
+            }
         }
     }
 }

@@ -36,13 +36,7 @@ impl Report {
     }
 
     /// A pass has ended.
-    pub(super) fn pass_ended(
-        &mut self,
-        kind: Kind,
-        outcome: &Result<(), PassError>,
-        took: Duration,
-        now: UnixSeconds,
-    ) {
+    pub(super) fn pass_ended(&mut self, kind: Kind, outcome: &Result<(), PassError>, took: Duration, now: UnixSeconds) {
         let account = &self.account;
         let result = outcome.as_ref().map(|()| ()).map_err(PassError::kind);
         self.metrics.poll_finished(account, kind, result, took, now);
@@ -57,7 +51,9 @@ impl Report {
             Err(error) if error.is_refusal() => {
                 error!(account, kind, error = chain(error), "refused, trying again in a minute");
             }
-            Err(error) => warn!(account, kind, error = chain(error), "pass failed, the next one goes on where it stopped"),
+            Err(error) => {
+                warn!(account, kind, error = chain(error), "pass failed, the next one goes on where it stopped")
+            }
         }
     }
 
@@ -93,7 +89,10 @@ impl Report {
         }
         if receipt.overflowed > 0 && self.is_news("series.limit") {
             let account = &self.account;
-            warn!(account, "series.limit reached, new streams fold into stream=__overflow__; raise it if memory allows");
+            warn!(
+                account,
+                "series.limit reached, new streams fold into stream=__overflow__; raise it if memory allows"
+            );
         }
     }
 
@@ -106,7 +105,10 @@ impl Report {
         metrics.incomplete_listings(account, incomplete);
         if incomplete > 0 {
             let kind = kind.as_str();
-            error!(account, kind, incomplete, "listings without all of their rows, counted as far as rows were seen together");
+            error!(
+                account,
+                kind, incomplete, "listings without all of their rows, counted as far as rows were seen together"
+            );
         }
     }
 
@@ -114,7 +116,11 @@ impl Report {
     pub(super) fn no_domains(&mut self, error: &CallError) {
         if self.is_news("push domains") {
             let (account, error) = (&self.account, chain(error));
-            warn!(account, error, "push domains cannot be listed, a domain appears with its first disconnect; grant live:DescribeLiveDomains or set discover_domains: false");
+            warn!(
+                account,
+                error,
+                "push domains cannot be listed, a domain appears with its first disconnect; grant live:DescribeLiveDomains or set discover_domains: false"
+            );
         }
     }
 

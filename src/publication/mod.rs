@@ -179,9 +179,24 @@ impl Publication {
         };
         let overdue = |since: &Duration| elapsed.saturating_sub(*since) >= self.terms.hold_max;
         let mut release = Release {
-            series: self.held_series.iter().filter(|(id, hold)| self.is_visible(**id) && due(hold)).map(|(id, _)| *id).collect(),
-            domains: self.held_domains.iter().filter(|(id, hold)| self.domain_is_visible(**id) && due(hold)).map(|(id, _)| *id).collect(),
-            accounts: self.hidden_since.iter().filter(|(_, since)| overdue(since)).map(|(name, _)| name.clone()).collect(),
+            series: self
+                .held_series
+                .iter()
+                .filter(|(id, hold)| self.is_visible(**id) && due(hold))
+                .map(|(id, _)| *id)
+                .collect(),
+            domains: self
+                .held_domains
+                .iter()
+                .filter(|(id, hold)| self.domain_is_visible(**id) && due(hold))
+                .map(|(id, _)| *id)
+                .collect(),
+            accounts: self
+                .hidden_since
+                .iter()
+                .filter(|(_, since)| overdue(since))
+                .map(|(name, _)| name.clone())
+                .collect(),
         };
         release.series.sort_unstable();
         release.domains.sort_unstable();
@@ -208,10 +223,10 @@ impl Publication {
         }
     }
 
-    /// Sum of all series of the stream counter.
+    /// The stream counter as counted, in order of first appearance.
     #[must_use]
-    pub fn total(&self) -> u64 {
-        self.series.iter().map(|series| series.total).sum()
+    pub fn series(&self) -> &[SeriesBooks] {
+        &self.series
     }
 
     fn publish_account(&mut self, account: &str, hold: Hold) {
@@ -219,8 +234,12 @@ impl Publication {
         if !self.published_accounts.insert(account.to_owned()) {
             return;
         }
-        let brought: BTreeSet<_> =
-            self.domains.iter().filter(|domain| domain.account == account).map(|domain| Arc::clone(&domain.name)).collect();
+        let brought: BTreeSet<_> = self
+            .domains
+            .iter()
+            .filter(|domain| domain.account == account)
+            .map(|domain| Arc::clone(&domain.name))
+            .collect();
         for id in 0..self.series.len() {
             if brought.contains(&self.series[id].labels.domain) {
                 self.make_visible(SeriesId::try_from(id).expect("ids are 32 bits"), hold);

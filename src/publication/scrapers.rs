@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn the_slowest_scraper_decides() {
-        let scrapers = scrapers(&[(70, "fast", 1), (75, "slow", 1), (80, "fast", 5), (100, "slow", 3), (101, "fast", 9)]);
+        let scrapers =
+            scrapers(&[(70, "fast", 1), (75, "slow", 1), (80, "fast", 5), (100, "slow", 3), (101, "fast", 9)]);
         assert_eq!(scrapers.read_by_all(at(102), LATELY), Some(3));
     }
 

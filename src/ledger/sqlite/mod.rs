@@ -252,7 +252,11 @@ fn set_aside(file: &Path, why: String) -> LedgerError {
         match fs::rename(with_tail(file), with_tail(&kept)) {
             Err(error) if tail.is_empty() || error.kind() != std::io::ErrorKind::NotFound => {
                 let why = format!("{why}; moving it aside failed too: {error}");
-                return LedgerError::SetAside { file: file.display().to_string(), why, kept: file.display().to_string() };
+                return LedgerError::SetAside {
+                    file: file.display().to_string(),
+                    why,
+                    kept: file.display().to_string(),
+                };
             }
             _ => {}
         }

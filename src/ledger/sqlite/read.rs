@@ -28,17 +28,12 @@ pub(super) fn groups(connection: &Connection, keys: &[GroupKey]) -> Result<BTree
     Ok(groups)
 }
 
-/// Eight bytes of end and eight of digest a session.
 fn group(accounted: &[u8]) -> Result<Group, LedgerError> {
     let (facts, rest) = accounted.as_chunks::<16>();
     if !rest.is_empty() {
         return Err(LedgerError::Contradiction("a group is cut short".into()));
     }
-    let fact = |bytes: &[u8; 16]| {
-        let word = |at: usize| <[u8; 8]>::try_from(&bytes[at..at + 8]).expect("eight of sixteen bytes");
-        Fact { end: i64::from_le_bytes(word(0)), digest: u64::from_le_bytes(word(8)) }
-    };
-    Ok(Group::new(facts.iter().map(fact).collect()))
+    Ok(Group::new(facts.iter().copied().map(Fact::from_bytes).collect()))
 }
 
 pub(super) fn books(connection: &Connection) -> Result<Books, LedgerError> {

@@ -28,7 +28,7 @@ CREATE TABLE slice (
     PRIMARY KEY (scope, level, slice_index)
 ) STRICT, WITHOUT ROWID;
 
--- accounted: 16 bytes a session, end and digest, little-endian.
+-- accounted: 16 bytes a session, its fact.
 CREATE TABLE session_group (
     key BLOB PRIMARY KEY,
     account TEXT NOT NULL,
@@ -88,7 +88,7 @@ CREATE TABLE record (
     id INTEGER PRIMARY KEY,
     account TEXT NOT NULL,
     session_group BLOB NOT NULL,
-    digest INTEGER NOT NULL,
+    fact BLOB NOT NULL,
     domain BLOB NOT NULL,
     app BLOB NOT NULL,
     stream BLOB NOT NULL,

@@ -63,21 +63,20 @@ fn groups(tx: &Transaction<'_>, posting: &Posting) -> rusqlite::Result<()> {
 }
 
 fn accounted(group: &Group) -> Vec<u8> {
-    let bytes = |fact: &crate::session::Fact| [fact.end.to_le_bytes(), fact.digest.to_le_bytes()].concat();
-    group.accounted().iter().flat_map(bytes).collect()
+    group.accounted().iter().flat_map(|fact| fact.to_bytes()).collect()
 }
 
 fn new_record(tx: &Transaction<'_>, record: &Record) -> rusqlite::Result<()> {
     let session = &record.session;
     tx.prepare_cached(
-        "INSERT INTO record (account, session_group, digest, domain, app, stream, start_time, end_time, reason_text,
+        "INSERT INTO record (account, session_group, fact, domain, app, stream, start_time, end_time, reason_text,
                              client_ip, duration, resolution, first_seen, counted)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?
     .execute(params![
         record.account,
         record.group.0,
-        record.fact.digest.cast_signed(),
+        record.fact.to_bytes(),
         session.domain.as_bytes(),
         session.app.as_bytes(),
         session.stream.as_bytes(),
@@ -96,11 +95,11 @@ fn new_record(tx: &Transaction<'_>, record: &Record) -> rusqlite::Result<()> {
 fn revise(tx: &Transaction<'_>, revision: &Revision) -> rusqlite::Result<()> {
     let session = &revision.session;
     tx.prepare_cached(
-        "UPDATE record SET digest = ?1, end_time = ?2, reason_text = ?3, client_ip = ?4, duration = ?5, resolution = ?6
-         WHERE id = (SELECT id FROM record WHERE end_time = ?7 AND session_group = ?8 AND digest = ?9 LIMIT 1)",
+        "UPDATE record SET fact = ?1, end_time = ?2, reason_text = ?3, client_ip = ?4, duration = ?5, resolution = ?6
+         WHERE id = (SELECT id FROM record WHERE end_time = ?7 AND session_group = ?8 AND fact = ?9 LIMIT 1)",
     )?
     .execute(params![
-        revision.new.digest.cast_signed(),
+        revision.new.to_bytes(),
         session.end,
         session.reason_text,
         session.client_ip,
@@ -108,7 +107,7 @@ fn revise(tx: &Transaction<'_>, revision: &Revision) -> rusqlite::Result<()> {
         session.resolution,
         revision.old.end,
         revision.group.0,
-        revision.old.digest.cast_signed(),
+        revision.old.to_bytes(),
     ])?;
     Ok(())
 }
@@ -169,7 +168,8 @@ fn domain(tx: &Transaction<'_>, add: &DomainAdd) -> rusqlite::Result<()> {
             signed(baseline.sum),
             class_add.last_end
         ])?;
-        for (bucket, sessions) in class_add.durations.buckets.iter().enumerate().filter(|(_, sessions)| **sessions > 0) {
+        for (bucket, sessions) in class_add.durations.buckets.iter().enumerate().filter(|(_, sessions)| **sessions > 0)
+        {
             let up_to = DURATION_BOUNDS.get(bucket).map_or(-1, |bound| signed(*bound));
             tx.prepare_cached(
                 "INSERT INTO domain_duration (domain, class, up_to, sessions, baseline_sessions)
@@ -178,7 +178,13 @@ fn domain(tx: &Transaction<'_>, add: &DomainAdd) -> rusqlite::Result<()> {
                  DO UPDATE SET sessions = sessions + excluded.sessions,
                                baseline_sessions = baseline_sessions + excluded.baseline_sessions",
             )?
-            .execute(params![add.id, class.as_str(), up_to, signed(*sessions), signed(baseline.buckets[bucket])])?;
+            .execute(params![
+                add.id,
+                class.as_str(),
+                up_to,
+                signed(*sessions),
+                signed(baseline.buckets[bucket])
+            ])?;
         }
     }
     Ok(())
