@@ -1,0 +1,279 @@
+//! Every event the platform has, in an index by end time.
+//!
+//! A question walks the part of the index its window can touch and counts what matches, which for 100,000 events is a
+//! few milliseconds. Events are never removed: the truth is about all of them.
+
+use super::dice::Dice;
+use super::event::refuses_push;
+use super::scenario::{Bounds, Quirks, TieOrder, WindowFilter};
+use super::{Event, EventChange, EventId, Name};
+use crate::clock::UnixSeconds;
+use crate::reason::Reason;
+
+/// One event and what has become of it.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) event: Event,
+    /// What its reason text means.
+    pub(super) reason: Reason,
+    /// What it meant when a reader first got the row as finished.
+    pub(super) told: Option<Reason>,
+    pub(super) hidden: bool,
+    /// A roll of its own.
+    pub(super) dice: Dice,
+}
+
+/// How a row is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    Unfinished,
+    Finished,
+}
+
+impl Record {
+    /// How the event is listed at `now`, none where it is not.
+    pub(super) fn shown(&self, now: UnixSeconds) -> Option<Shown> {
+        if self.hidden {
+            return None;
+        }
+        if self.is_published(now) {
+            return Some(Shown::Finished);
+        }
+        self.event.live_from.filter(|from| *from <= now).map(|_| Shown::Unfinished)
+    }
+
+    /// True from the moment on at which the finished row can be listed, hidden or not.
+    pub(super) fn is_published(&self, now: UnixSeconds) -> bool {
+        self.event.finished_from().is_some_and(|from| from <= now)
+    }
+}
+
+/// What a listing asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Ask {
+    pub(super) start: UnixSeconds,
+    pub(super) end: UnixSeconds,
+    pub(super) domain: Option<Name>,
+    pub(super) app: Option<Name>,
+    pub(super) stream: Option<Name>,
+    pub(super) strict: bool,
+    pub(super) started_only: bool,
+    pub(super) ascending: bool,
+    pub(super) page_num: u64,
+    pub(super) page_size: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    end: UnixSeconds,
+    id: u32,
+    start: UnixSeconds,
+}
+
+/// All events.
+#[derive(Debug, Default)]
+pub(super) struct Archive {
+    records: Vec<Record>,
+    /// Every event that has an end, in order.
+    by_end: Vec<Entry>,
+    /// Events that are or may be listed without an end.
+    unfinished: Vec<u32>,
+    /// The longest session so far, in seconds.
+    longest: i64,
+}
+
+impl Archive {
+    pub(super) fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    pub(super) fn record(&self, id: EventId) -> Option<&Record> {
+        self.records.get(id.0 as usize)
+    }
+
+    pub(super) fn get_mut(&mut self, id: EventId) -> Option<&mut Record> {
+        self.records.get_mut(id.0 as usize)
+    }
+
+    /// Takes `records` in; one sort for all of them.
+    pub(super) fn extend(&mut self, records: impl IntoIterator<Item = Record>) -> Vec<EventId> {
+        let first = self.records.len();
+        let mut sorted = true;
+        for record in records {
+            let id = u32::try_from(self.records.len()).expect("four billion events do not fit in memory");
+            if record.event.live_from.is_some() {
+                self.unfinished.push(id);
+            }
+            if let Some(end) = record.event.end {
+                let entry = self.entry(id, record.event.start, end);
+                sorted &= self.by_end.last().is_none_or(|last| *last <= entry);
+                self.by_end.push(entry);
+            }
+            self.records.push(record);
+        }
+        if !sorted {
+            self.by_end.sort();
+        }
+        (first..self.records.len()).filter_map(|id| u32::try_from(id).ok().map(EventId)).collect()
+    }
+
+    fn entry(&mut self, id: u32, start: UnixSeconds, end: UnixSeconds) -> Entry {
+        self.longest = self.longest.max(end.saturating_sub(start));
+        Entry { end, id, start }
+    }
+
+    /// Applies `change`; false where there is no such event.
+    pub(super) fn change(&mut self, id: EventId, change: EventChange, means: impl Fn(&str) -> Reason) -> bool {
+        let Some(record) = self.records.get_mut(id.0 as usize) else { return false };
+        let event = &mut record.event;
+        let before = event.end;
+        if let Some(reason) = change.reason {
+            record.reason = means(&reason);
+            event.reason = reason;
+        }
+        event.end = change.end.or(event.end);
+        event.duration = change.duration.or(event.duration);
+        event.visible_at = change.visible_at.or(event.visible_at);
+        event.resolution = change.resolution.unwrap_or_else(|| event.resolution.clone());
+        event.client_ip = change.client_ip.unwrap_or_else(|| event.client_ip.clone());
+        let (start, after) = (event.start, event.end);
+        if before != after {
+            if let Some(at) = before.and_then(|end| self.position(end, id.0)) {
+                self.by_end.remove(at);
+            }
+            if let Some(end) = after {
+                let entry = self.entry(id.0, start, end);
+                let at = self.by_end.partition_point(|other| *other < entry);
+                self.by_end.insert(at, entry);
+            }
+        }
+        true
+    }
+
+    /// Makes visible at `now` what has ended and is not visible yet.
+    pub(super) fn publish_late(&mut self, now: UnixSeconds) {
+        for record in &mut self.records {
+            let event = &mut record.event;
+            let waits = event.finished_from().is_some_and(|from| from > now);
+            if waits && event.end.is_some_and(|end| end <= now) {
+                event.visible_at = Some(now);
+            }
+        }
+    }
+
+    fn position(&self, end: UnixSeconds, id: u32) -> Option<usize> {
+        self.by_end.binary_search_by_key(&(end, id), |entry| (entry.end, entry.id)).ok()
+    }
+
+    /// Every row that answers `ask` at `now`, oldest end first, whatever the page.
+    pub(super) fn matching(&mut self, ask: &Ask, quirks: &Quirks, now: UnixSeconds) -> Vec<(UnixSeconds, EventId)> {
+        let window = OpenedWindow::new(ask, quirks);
+        let last_end = match quirks.filter {
+            WindowFilter::End => window.last,
+            WindowFilter::Start | WindowFilter::Overlap => window.last.saturating_add(self.longest),
+        };
+        let from = self.by_end.partition_point(|entry| entry.end < window.first.saturating_sub(1));
+        let candidates = self.by_end[from..].iter().take_while(|entry| entry.end <= last_end);
+        let mut rows: Vec<_> = candidates
+            .filter(|entry| window.holds(quirks.filter, entry.start, entry.end))
+            .filter(|entry| {
+                let record = &self.records[entry.id as usize];
+                record.shown(now) == Some(Shown::Finished) && is_meant(record, ask, quirks, now)
+            })
+            .map(|entry| (entry.end, EventId(entry.id)))
+            .collect();
+        let records = &self.records;
+        self.unfinished.retain(|id| !records[*id as usize].is_published(now));
+        let finished = rows.len();
+        rows.extend(self.unfinished.iter().filter_map(|id| {
+            let record = &records[*id as usize];
+            let start = record.event.start;
+            // A push that goes on has no end to hold against the window: its start stands for it.
+            let end = if quirks.filter == WindowFilter::Overlap { UnixSeconds::MAX } else { start };
+            let listed = record.shown(now) == Some(Shown::Unfinished)
+                && window.holds(quirks.filter, start, end)
+                && is_meant(record, ask, quirks, now);
+            listed.then_some((start, EventId(*id)))
+        }));
+        if rows.len() > finished {
+            rows.sort();
+        }
+        rows
+    }
+}
+
+/// The seconds a window holds, ends included.
+struct OpenedWindow {
+    first: UnixSeconds,
+    last: UnixSeconds,
+}
+
+impl OpenedWindow {
+    fn new(ask: &Ask, quirks: &Quirks) -> Self {
+        let first = ask.start.saturating_sub(quirks.window_slack.as_seconds());
+        match quirks.bounds {
+            Bounds::Closed => Self { first, last: ask.end },
+            Bounds::EndExcluded => Self { first, last: ask.end.saturating_sub(1) },
+            Bounds::StartExcluded => Self { first: first.saturating_add(1), last: ask.end },
+        }
+    }
+
+    fn holds(&self, filter: WindowFilter, start: UnixSeconds, end: UnixSeconds) -> bool {
+        let inside = |time: UnixSeconds| self.first <= time && time <= self.last;
+        match filter {
+            WindowFilter::Start => inside(start),
+            WindowFilter::End => inside(end),
+            WindowFilter::Overlap => start.min(end) <= self.last && self.first <= end,
+        }
+    }
+}
+
+fn is_meant(record: &Record, ask: &Ask, quirks: &Quirks, now: UnixSeconds) -> bool {
+    let event = &record.event;
+    let app = match &ask.app {
+        Some(app) => event.app == *app,
+        None => !quirks.app_defaults_to_live || event.app.as_bytes() == b"live",
+    };
+    let stream = ask
+        .stream
+        .as_ref()
+        .is_none_or(|stream| if ask.strict { event.stream == *stream } else { event.stream.contains(stream) });
+    let period = quirks.flicker.period.as_seconds().max(1);
+    let seen = quirks.flicker.share <= 0.0
+        || !record.dice.fork(now.div_euclid(period).cast_unsigned()).hits(quirks.flicker.share);
+    app && stream
+        && seen
+        && ask.domain.as_ref().is_none_or(|domain| event.domain == *domain)
+        && !(ask.started_only && refuses_push(record.reason))
+}
+
+/// The part of `rows` that is page `ask.page_num`, in the order asked for; `dice` shuffles rows of one second.
+pub(super) fn page(rows: &[(UnixSeconds, EventId)], ask: &Ask, quirks: &Quirks, dice: Dice) -> Vec<EventId> {
+    let size = quirks.page_size_served.unwrap_or(ask.page_size);
+    let number = if quirks.ignore_page_num { 1 } else { ask.page_num };
+    let skipped = number.saturating_sub(1).saturating_mul(size);
+    let count = rows.len() as u64;
+    let until = skipped.saturating_add(size).min(count).min(quirks.cap.max(skipped));
+    if skipped >= until {
+        return Vec::new();
+    }
+    let at = |position: u64| usize::try_from(position).unwrap_or(usize::MAX).min(rows.len());
+    let (mut from, mut to) = (at(skipped), at(until));
+    if !ask.ascending {
+        (from, to) = (rows.len() - to, rows.len() - from);
+    }
+    // Whole seconds, since order within one is the quirk's.
+    let first = rows.partition_point(|row| row.0 < rows[from].0);
+    let last = rows.partition_point(|row| row.0 <= rows[to - 1].0);
+    let mut around = rows[first..last].to_vec();
+    match quirks.tie_order {
+        TieOrder::Published => {}
+        TieOrder::Reversed => around.sort_by_key(|(end, id)| (*end, std::cmp::Reverse(*id))),
+        TieOrder::Shuffled => around.sort_by_key(|(end, id)| (*end, dice.fork(u64::from(id.0)).bits())),
+    }
+    let mut page: Vec<_> = around[from - first..to - first].iter().map(|(_, id)| *id).collect();
+    if !ask.ascending {
+        page.reverse();
+    }
+    page
+}
