@@ -5,11 +5,13 @@ use std::path::Path;
 
 use super::credentials::{CredentialSource, credentials};
 use super::endpoint::{ACCEPTED as ENDPOINT_ACCEPTED, Endpoint, Site, is_host_name};
-use super::problem::{Problem, ProblemKind};
+use super::problem::{Problem, ProblemKind, shown};
 use super::section::{Entry, Section};
 
 /// The name of an account that is given none.
 const DEFAULT_NAME: &str = "main";
+/// Most accounts: each of them polls by itself.
+const MOST: usize = 100;
 /// Longest name of an account in characters.
 const NAME_CHARS: usize = 64;
 /// Longest `AppName` in bytes.
@@ -50,37 +52,71 @@ pub(super) fn read(root: &Section<'_>, around: Surroundings<'_>) -> Vec<Account>
     if sections.is_empty() {
         sections.push(root.nothing("accounts[0]"));
     }
-    let accounts: Vec<(Section<'_>, Option<Account>)> =
-        sections.into_iter().map(|section| (section.clone(), account(&section, around))).collect();
-    let sound: Vec<(&Section<'_>, &Account)> =
-        accounts.iter().filter_map(|(section, account)| Some((section, account.as_ref()?))).collect();
-    for (later, (section, account)) in sound.iter().enumerate() {
-        for (earlier_section, earlier) in &sound[..later] {
-            compare(section, account, earlier_section, earlier);
-        }
+    if sections.len() > MOST {
+        let accepted = format!("at most {MOST} accounts");
+        root.report(Problem::new(
+            ProblemKind::BadValue,
+            "accounts",
+            format!("has {} accounts", sections.len()),
+            accepted,
+        ));
+        return Vec::new();
     }
-    accounts.into_iter().filter_map(|(_, account)| account).collect()
+    let drafts: Vec<Draft> = sections.iter().map(|section| draft(section, around)).collect();
+    for problem in shared_names(&drafts).into_iter().chain(shared_sessions(&drafts)) {
+        root.report(problem);
+    }
+    drafts.into_iter().filter_map(Draft::finish).collect()
 }
 
-fn account(section: &Section<'_>, around: Surroundings<'_>) -> Option<Account> {
+/// An account as far as it could be read. What was refused is compared with no other account: that would be a second
+/// complaint about one mistake.
+struct Draft {
+    key: String,
+    name: Option<String>,
+    endpoint: Option<Endpoint>,
+    credentials: Option<CredentialSource>,
+    domains: Option<Vec<String>>,
+    discover_domains: bool,
+    apps: Vec<String>,
+}
+
+impl Draft {
+    fn finish(self) -> Option<Account> {
+        Some(Account {
+            name: self.name?,
+            endpoint: self.endpoint?,
+            credentials: self.credentials?,
+            domains: self.domains?,
+            discover_domains: self.discover_domains,
+            apps: self.apps,
+        })
+    }
+}
+
+fn draft(section: &Section<'_>, around: Surroundings<'_>) -> Draft {
     let name_accepted = format!("1 to {NAME_CHARS} letters, digits, - _ . : @ /");
-    let name = section.read("name", DEFAULT_NAME.to_owned(), &name_accepted, name).value;
+    let name = section.read("name", DEFAULT_NAME.to_owned(), &name_accepted, name);
     let site = section.choice("site", Site::China, &Site::CHOICES);
     let endpoint = match section.entry("endpoint") {
         Some(entry) => entry.read(ENDPOINT_ACCEPTED, Endpoint::parse),
-        None => Some(site.endpoint()),
+        None => Some(site.endpoint()).filter(|_| section.is_sound("site") && section.is_sound("endpoint")),
     };
-    let credentials = credentials(section, around);
     let domain = |text: &str| {
         let found = if is_host_name(text) { Ok(text.to_owned()) } else { Err("not a domain name".to_owned()) };
         found.map(|text| (text.to_ascii_lowercase(), text))
     };
     let domains = distinct(section, "domains", "domain names, each once", domain);
-    let truth = [("true", true), ("false", false)];
-    let discover_domains = section.choice("discover_domains", true, &truth);
     let apps_accepted = "AppName values, each once, without white space and slashes";
-    let apps = distinct(section, "apps", apps_accepted, |text| app(text).map(|app| (app.clone(), app)));
-    Some(Account { name, endpoint: endpoint?, credentials: credentials?, domains, discover_domains, apps })
+    Draft {
+        key: section.key().to_owned(),
+        name: name.sound.then_some(name.value),
+        endpoint,
+        credentials: credentials(section, around),
+        domains: section.is_sound("domains").then_some(domains),
+        discover_domains: section.choice("discover_domains", true, &[("true", true), ("false", false)]),
+        apps: distinct(section, "apps", apps_accepted, |text| app(text).map(|app| (app.clone(), app))),
+    }
 }
 
 fn name(text: &str) -> Result<String, String> {
@@ -125,32 +161,55 @@ fn distinct(
     section.entries(name).unwrap_or_default().into_iter().filter_map(&mut value).collect()
 }
 
-/// Reports what two accounts may not share: the label, and the sessions they would both count.
-fn compare(section: &Section<'_>, account: &Account, earlier_section: &Section<'_>, earlier: &Account) {
-    let (key, other) = (section.key(), earlier_section.key());
-    let contradiction = |key: String, wrong: String, accepted: &str| {
-        section.report(Problem::new(ProblemKind::Contradiction, key, wrong, accepted));
-    };
-    if account.name == earlier.name {
-        let wrong = format!("{}: also the name of {other}", account.name);
-        contradiction(format!("{key}.name"), wrong, "a name of its own");
-    }
-    let same_place =
-        account.endpoint.host() == earlier.endpoint.host() && account.endpoint.port() == earlier.endpoint.port();
-    if !same_place {
-        return;
-    }
-    for domain in &account.domains {
-        if earlier.domains.iter().any(|other| other.eq_ignore_ascii_case(domain)) {
-            let wrong = format!("{domain}: also in {other}.domains, its sessions would be counted twice");
-            contradiction(format!("{key}.domains"), wrong, "every domain in one account");
+/// Accounts under one value of the label.
+fn shared_names(drafts: &[Draft]) -> Vec<Problem> {
+    let mut first = BTreeMap::new();
+    let mut problems = Vec::new();
+    for Draft { key, name, .. } in drafts {
+        let Some(name) = name else { continue };
+        let earlier = *first.entry(name).or_insert(key);
+        if earlier != key {
+            let wrong = format!("also the name of {earlier}");
+            let problem = Problem::new(ProblemKind::Contradiction, format!("{key}.name"), wrong, "a name of its own");
+            problems.push(problem.with_value(shown(name)));
         }
     }
-    let all_domains = account.domains.is_empty() || earlier.domains.is_empty();
-    if all_domains && account.credentials.secret_id() == earlier.credentials.secret_id() {
-        let wrong = format!("asks with the secret_id of {other}, and one of them asks for all domains");
-        contradiction(format!("{key}.domains"), wrong, "domains in both that differ, or one account");
+    problems
+}
+
+/// Accounts that would list, and so count, the same sessions.
+fn shared_sessions(drafts: &[Draft]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut by_domain = BTreeMap::new();
+    let mut by_id: BTreeMap<_, (&str, bool)> = BTreeMap::new();
+    for Draft { key, endpoint, domains, credentials, .. } in drafts {
+        let (Some(endpoint), Some(domains)) = (endpoint, domains) else { continue };
+        let place = (endpoint.host(), endpoint.port());
+        if let Some(credentials) = credentials {
+            let all = domains.is_empty();
+            match by_id.get(&(place, credentials.secret_id())) {
+                Some((earlier, earlier_all)) if all || *earlier_all => {
+                    let wrong = format!("same secret_id as {earlier}, and one of the two asks for all domains");
+                    let accepted = "different domains in both, or one account";
+                    problems.push(Problem::new(ProblemKind::Contradiction, format!("{key}.domains"), wrong, accepted));
+                }
+                Some(_) => {}
+                None => {
+                    by_id.insert((place, credentials.secret_id()), (key, all));
+                }
+            }
+        }
+        for (index, domain) in domains.iter().enumerate() {
+            let earlier = *by_domain.entry((place, domain.to_ascii_lowercase())).or_insert(key);
+            if earlier != key {
+                let wrong = format!("also in {earlier}.domains, its sessions would be counted twice");
+                let key = format!("{key}.domains[{index}]");
+                let problem = Problem::new(ProblemKind::Contradiction, key, wrong, "every domain in one account");
+                problems.push(problem.with_value(shown(domain)));
+            }
+        }
     }
+    problems
 }
 
 #[cfg(test)]

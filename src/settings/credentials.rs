@@ -108,7 +108,7 @@ fn from_environment(key: &str, section: &Section<'_>, around: Surroundings<'_>) 
     }
     let report = |name: &str, wrong: String, accepted: &str| {
         let problem = Problem::new(ProblemKind::BadValue, name, wrong, accepted).with_value("[secret]");
-        section.report(problem.with_origin(Some("environment")));
+        section.report_once(problem.with_origin(Some("environment")));
     };
     let secret_id = id(variable(ID)?).map_err(|wrong| report(ID, wrong, ID_ACCEPTED)).ok();
     let secret_key = secret(variable(KEY)?).map_err(|wrong| report(KEY, wrong, SECRET_ACCEPTED)).ok();
@@ -117,7 +117,7 @@ fn from_environment(key: &str, section: &Section<'_>, around: Surroundings<'_>) 
         && one != other
     {
         let problem = Problem::new(ProblemKind::Contradiction, second, format!("differs from {first}"), "one of them");
-        section.report(problem.with_value("[secret]").with_origin(Some("environment")));
+        section.report_once(problem.with_value("[secret]").with_origin(Some("environment")));
     }
     let token = match tokens.first() {
         Some((name, text)) => Some(secret(text).map_err(|wrong| report(name, wrong, SECRET_ACCEPTED)).ok()?),
@@ -138,11 +138,11 @@ fn secret(text: &str) -> Result<Secret, String> {
 
 fn printable(text: &str) -> Result<(), String> {
     if text.is_empty() {
-        Err("empty".to_owned())
+        Err("is empty".to_owned())
     } else if text.trim() != text {
-        Err("surrounded by white space".to_owned())
+        Err("is surrounded by white space".to_owned())
     } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Err("has other characters".to_owned())
+        Err("has invisible or foreign characters".to_owned())
     } else {
         Ok(())
     }
@@ -153,7 +153,7 @@ fn key_file(entry: &Entry<'_>, around: Surroundings<'_>) -> Option<PathBuf> {
     let accepted = "a file with the SecretKey in it and nothing else";
     entry.read(accepted, |text| {
         if text.is_empty() {
-            return Err("empty".to_owned());
+            return Err("is empty".to_owned());
         }
         // As Prometheus does: paths in the file start from its folder, others from where the program was started.
         let path = match around.folder {
@@ -161,7 +161,7 @@ fn key_file(entry: &Entry<'_>, around: Surroundings<'_>) -> Option<PathBuf> {
             _ => PathBuf::from(text),
         };
         let key = read_key(&path)?;
-        printable(&key).map(|()| path).map_err(|wrong| format!("what is in it is {wrong}"))
+        printable(&key).map(|()| path).map_err(|wrong| format!("its content {wrong}"))
     })
 }
 

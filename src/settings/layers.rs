@@ -13,15 +13,13 @@ use std::path::Path;
 use config::{Config, ConfigError, Map, Source, Value, ValueKind};
 
 use super::problem::{Problem, ProblemKind, Problems, shown};
-use super::schema::{ROOT, Shape, unknown_key};
+use super::schema::{LAST_INDEX, ROOT, Shape, unknown_key};
 use super::yaml::{self, Origin};
 
 /// What variables that are settings begin with; two underscores separate the levels.
 pub(super) const PREFIX: &str = "TENCENT_LIVE__";
 /// Largest file that is read.
 const FILE_BYTES: u64 = 1 << 20;
-/// Highest index of a list that a variable or flag may set.
-const LAST_INDEX: usize = 999;
 /// Where the tree hangs.
 const TRUNK: &str = "settings";
 

@@ -130,8 +130,8 @@ mod tests {
             ("horizon", HORIZON),
             ("initial_lookback", INITIAL_LOOKBACK),
         ] {
-            let range = span.accepted();
-            let range = range.split(" from ").last().unwrap().trim_end_matches(", such as 1h30m");
+            let accepted = span.accepted();
+            let (_, range) = accepted.split_once(" from ").unwrap();
             let (before, _) = example.split_once(&format!("\n  {key}: ")).expect(key);
             let comment = before.rsplit("\n\n").next().unwrap();
             assert!(comment.contains(range), "{key}: {range} is not in\n{comment}");

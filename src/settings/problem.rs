@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The most characters of a value that a problem repeats.
-const SHOWN_CHARS: usize = 64;
+pub(super) const SHOWN_CHARS: usize = 64;
 
 /// What kind of mistake a [`Problem`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,11 +96,23 @@ impl fmt::Display for Problem {
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// Adds a problem, once: two accounts that lack the same variable lack one thing.
+    /// Adds a problem.
     pub(super) fn push(&mut self, problem: Problem) {
+        self.0.push(problem);
+    }
+
+    /// Adds a problem unless it is there: two accounts that share a bad variable share one problem.
+    pub(super) fn push_once(&mut self, problem: Problem) {
         if !self.0.contains(&problem) {
             self.0.push(problem);
         }
+    }
+
+    /// Whether anything is wrong with the key `path` or what is below it.
+    pub(super) fn blames(&self, path: &str) -> bool {
+        let below =
+            |key: &str| key.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        self.0.iter().any(|problem| below(&problem.key))
     }
 
     /// Whether nothing is wrong.
@@ -129,11 +141,9 @@ pub(super) fn shown(text: &str) -> String {
 pub(super) fn shown_key(text: &str) -> String {
     let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     let end = text.char_indices().find(|(at, c)| !word(*c) || *at >= SHOWN_CHARS).map_or(text.len(), |(at, _)| at);
-    match &text[..end] {
-        "" => "\"\"".to_owned(),
-        start if end < text.len() => format!("{start}…"),
-        start => start.to_owned(),
-    }
+    let (start, more) = (&text[..end], if end < text.len() { "…" } else { "" });
+    // A dot in a key does not separate levels; the quotes tell `"log.level"` from `log.level`.
+    if text.is_empty() || start.contains('.') { format!("\"{start}{more}\"") } else { format!("{start}{more}") }
 }
 
 #[cfg(test)]
@@ -153,15 +163,20 @@ mod tests {
     fn what_follows_the_word_of_a_key_is_not_repeated() {
         assert_eq!(shown_key("intervall"), "intervall");
         assert_eq!(shown_key("secret_key:hunter2"), "secret_key…");
+        assert_eq!(shown_key("<<"), "…");
+        assert_eq!(shown_key("log.level"), "\"log.level\"");
         assert_eq!(shown_key(""), "\"\"");
     }
 
     #[test]
-    fn the_same_problem_is_listed_once() {
+    fn a_shared_problem_is_listed_once() {
         let mut problems = Problems::default();
         for _ in 0..2 {
-            problems.push(Problem::new(ProblemKind::Missing, "a", "not set", "a value"));
+            problems.push_once(Problem::new(ProblemKind::Missing, "a[1].b", "not set", "a value"));
         }
-        assert_eq!(problems.to_string(), "a: not set; accepted: a value");
+        assert_eq!(problems.to_string(), "a[1].b: not set; accepted: a value");
+        for (path, blamed) in [("a", true), ("a[1]", true), ("a[1].b", true), ("a[1].b.c", false), ("a[", false)] {
+            assert_eq!(problems.blames(path), blamed, "{path}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use config::{Map, Value, ValueKind};
 
-use super::problem::{Problem, ProblemKind, Problems, shown_key};
+use super::problem::{Problem, ProblemKind, Problems, SHOWN_CHARS, shown_key};
 
 /// What a key takes.
 #[derive(Debug)]
@@ -23,6 +23,9 @@ pub(super) enum Shape {
     /// A list of mappings with the same named keys.
     List(&'static Shape),
 }
+
+/// Highest index of a list in the key of a variable or flag, which would otherwise make a list of any length.
+pub(super) const LAST_INDEX: usize = 999;
 
 /// Everything that can be set.
 pub(super) static ROOT: Shape = Shape::Section(&[
@@ -93,11 +96,13 @@ impl Shape {
         }
     }
 
-    /// The keys of a section, one after the other.
+    /// What may follow this in a key.
     fn names(&self) -> String {
         match self {
             Shape::Section(keys) => keys.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
-            _ => String::new(),
+            Shape::List(_) | Shape::Many => format!("an index from 0 to {LAST_INDEX}"),
+            Shape::Texts => "a reason text".to_owned(),
+            Shape::One => "nothing below it".to_owned(),
         }
     }
 
@@ -181,7 +186,9 @@ pub(super) fn check(value: &Value, shape: &Shape, path: &str, problems: &mut Pro
 
 /// A key of a mapping from texts: `reasons["新的断流原因文字"]`.
 pub(super) fn text_key(path: &str, text: &str) -> String {
-    format!("{path}[\"{}\"]", text.escape_debug())
+    let cut: String = text.chars().take(SHOWN_CHARS).collect();
+    let more = if cut.len() < text.len() { "…" } else { "" };
+    format!("{path}[\"{}{more}\"]", cut.escape_debug())
 }
 
 /// A table in the order of its keys, so that problems come in the same order every time.
@@ -223,20 +230,24 @@ pub(super) fn near_word<'w>(word: &str, words: impl Iterator<Item = &'w str>) ->
     (distance <= closest.len() / 3).then_some(closest)
 }
 
-/// Letters to add, drop or change to turn `a` into `b` (Levenshtein).
+/// Letters to add, drop, change or swap with their neighbour to turn `a` into `b` (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, a) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in b.iter().enumerate() {
-            let change = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for i in 0..a.len() {
+        let mut row = vec![i + 1];
+        for j in 0..b.len() {
+            let change = above[j] + usize::from(a[i] != b[j]);
+            let mut least = change.min(above[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
         }
+        before = std::mem::replace(&mut above, row);
     }
-    row[b.len()]
+    above[b.len()]
 }
 
 #[cfg(test)]
@@ -279,7 +290,10 @@ mod tests {
     #[test]
     fn distances_count_letters() {
         assert_eq!(distance("intervall", "interval"), 1);
+        assert_eq!(distance("nmae", "name"), 1);
+        assert_eq!(distance("ca", "abc"), 3);
         assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("abc", ""), 3);
         assert_eq!(distance("abc", "abc"), 0);
     }
 

@@ -69,8 +69,8 @@ impl Span {
 
     /// The range in words.
     pub(super) fn accepted(self) -> String {
-        let kind = if self.whole { "a duration in whole seconds" } else { "a duration" };
-        format!("{kind} from {} to {}, such as 1h30m", format_duration(self.min), format_duration(self.max))
+        let unit = if self.whole { ", in whole seconds" } else { "" };
+        format!("a duration such as 1h30m{unit} from {} to {}", format_duration(self.min), format_duration(self.max))
     }
 
     fn read(self, text: &str) -> Result<Duration, String> {
@@ -106,6 +106,16 @@ impl<'a> Section<'a> {
     /// Keeps `problem`.
     pub(super) fn report(&self, problem: Problem) {
         self.problems.borrow_mut().push(problem);
+    }
+
+    /// Keeps `problem`, unless another account has reported it.
+    pub(super) fn report_once(&self, problem: Problem) {
+        self.problems.borrow_mut().push_once(problem);
+    }
+
+    /// Whether nothing at or below the key has been refused so far.
+    pub(super) fn is_sound(&self, name: &str) -> bool {
+        !self.problems.borrow().blames(&join(&self.key, name))
     }
 
     /// Whether the key is there with anything in it, right or wrong.

@@ -8,20 +8,25 @@ use super::section::Section;
 
 /// Reads the mapping from texts to reasons, in the order of the texts.
 pub(super) fn read(root: &Section<'_>) -> Vec<(String, Reason)> {
-    let texts = root.texts("reasons");
     let mut spellings = Vec::new();
-    for (text, entry) in &texts {
+    let mut entries = Vec::new();
+    for (text, entry) in root.texts("reasons") {
         let reason = entry.read(&accepted(entry.text), |name| match Reason::from_name(name) {
-            Some(Reason::Unmapped) => Err("what no spelling matches".to_owned()),
+            Some(Reason::Unmapped) => Err("is for what no spelling matches".to_owned()),
             Some(reason) => Ok(reason),
             None => Err("not a reason".to_owned()),
         });
-        spellings.extend(reason.map(|reason| ((*text).to_owned(), reason)));
+        if let Some(reason) = reason {
+            spellings.push((text.to_owned(), reason));
+            entries.push(entry);
+        }
+    }
+    if spellings.is_empty() {
+        return spellings;
     }
     // Asked for what it was told, the classifier shows what matching makes of it: letters and digits alone count.
     let classifier = Classifier::new(&spellings);
-    for (text, entry) in texts {
-        let Some((_, reason)) = spellings.iter().find(|(spelling, _)| spelling == text) else { continue };
+    for ((text, reason), entry) in spellings.iter().zip(entries) {
         let found = classifier.classify(text);
         if !text.chars().any(char::is_alphanumeric) {
             entry.refuse(ProblemKind::BadValue, "the text has no letter or digit", "a text to match");
