@@ -96,7 +96,8 @@ pub fn format_duration(duration: Duration) -> String {
     for (unit, scale, alone) in UNITS {
         let scale = u128::from(scale);
         if millis >= scale && (!alone || millis.is_multiple_of(scale)) {
-            text.push_str(&format!("{}{unit}", millis / scale));
+            text.push_str(&(millis / scale).to_string());
+            text.push_str(unit);
             millis %= scale;
         }
     }

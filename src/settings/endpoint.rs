@@ -176,12 +176,8 @@ fn check_address(address: IpAddr) -> Result<IpAddr, String> {
 
 /// The IPv4 address inside an IPv6 one: mapped, compatible, or behind the well-known NAT64 prefix (RFC 6052).
 fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, d, e, f, g, h] = v6.segments();
-    match [a, b, c, d, e, f] {
-        [0x64, 0xff9b, 0, 0, 0, 0] => {
-            let [g, h] = [g.to_be_bytes(), h.to_be_bytes()];
-            Some(Ipv4Addr::new(g[0], g[1], h[0], h[1]))
-        }
+    match v6.octets() {
+        [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, v4 @ ..] => Some(Ipv4Addr::from(v4)),
         _ => v6.to_ipv4(),
     }
 }

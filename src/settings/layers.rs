@@ -48,14 +48,19 @@ impl Source for Layer {
 }
 
 /// Merges `layers`, later ones over earlier ones.
-pub(super) fn merge(layers: Vec<Layer>) -> Result<Value, Problem> {
-    let builder = layers.into_iter().fold(Config::builder(), |builder, layer| builder.add_source(layer));
-    let built = builder.build().map_err(|error| {
-        Problem::new(ProblemKind::File, TRUNK, format!("cannot be merged, {error}"), "keys that fit together")
-    })?;
-    match built.cache.kind {
-        ValueKind::Table(mut trunk) => Ok(trunk.remove(TRUNK).unwrap_or_default()),
-        _ => Ok(Value::default()),
+pub(super) fn merge(layers: Vec<Layer>, problems: &mut Problems) -> Option<Value> {
+    let mut builder = Config::builder();
+    for layer in layers {
+        builder = builder.add_source(layer);
+    }
+    match builder.build().map(|config| config.cache.kind) {
+        Ok(ValueKind::Table(mut trunk)) => Some(trunk.remove(TRUNK).unwrap_or_default()),
+        Ok(_) => Some(Value::default()),
+        Err(error) => {
+            let wrong = format!("cannot be merged, {error}");
+            problems.push(Problem::new(ProblemKind::File, TRUNK, wrong, "keys that fit together"));
+            None
+        }
     }
 }
 
@@ -105,7 +110,7 @@ pub(super) fn environment_layers(environment: &BTreeMap<String, String>, problem
         let key = &name[key.len()..];
         let place = Place::find(key.split("__"), "__");
         let origin = format!("environment variable {}", shown(name));
-        match place.and_then(|place| place.layer(text, &origin, problems)) {
+        match place.map(|place| place.layer(text, &origin, problems)) {
             Ok(layer) if paths.insert(layer.identity()) => layers.push(layer),
             Ok(_) => {
                 let problem = Problem::new(ProblemKind::Contradiction, shown(name), "set in two spellings", "one");
@@ -124,7 +129,7 @@ pub(super) fn override_layers(overrides: &[(String, String)], problems: &mut Pro
         let indices_as_parts =
             if key.starts_with("reasons.") { key.clone() } else { key.replace('[', ".").replace(']', "") };
         let place = Place::find(indices_as_parts.split('.'), ".");
-        match place.and_then(|place| place.layer(text, "command line", problems)) {
+        match place.map(|place| place.layer(text, "command line", problems)) {
             Ok(layer) => match (layers.iter_mut().find(|earlier| earlier.path == layer.path), layer) {
                 (
                     Some(Layer { value: Value { kind: ValueKind::Array(earlier), .. }, .. }),
@@ -180,7 +185,7 @@ impl Place {
     }
 
     /// The layer that puts `text` here. Mappings and lists of mappings are written in YAML.
-    fn layer(self, text: &str, origin: &str, problems: &mut Problems) -> Result<Layer, Unplaced> {
+    fn layer(self, text: &str, origin: &str, problems: &mut Problems) -> Layer {
         let origin = origin.to_owned();
         let one = |text: &str| Value::new(Some(&origin), ValueKind::String(text.to_owned()));
         let value = match (self.shape, self.text) {
@@ -194,7 +199,7 @@ impl Place {
                 yaml::read(text, Origin::Named(&origin), problems).unwrap_or_default()
             }
         };
-        Ok(Layer { path: self.path, value })
+        Layer { path: self.path, value }
     }
 }
 

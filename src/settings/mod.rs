@@ -106,16 +106,7 @@ fn settings(
     let unreadable = !problems.is_empty() && layers.is_empty();
     layers.extend(layers::environment_layers(environment, &mut problems));
     layers.extend(layers::override_layers(overrides, &mut problems));
-    let tree = match layers::merge(layers) {
-        Ok(tree) => tree,
-        Err(problem) => {
-            problems.push(problem);
-            return Err(problems);
-        }
-    };
-    if unreadable {
-        return Err(problems);
-    }
+    let Some(tree) = layers::merge(layers, &mut problems).filter(|_| !unreadable) else { return Err(problems) };
     schema::check(&tree, &schema::ROOT, "", &mut problems);
     let problems = RefCell::new(problems);
     let root = Section::root(&tree, &problems);

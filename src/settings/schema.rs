@@ -137,12 +137,11 @@ pub(super) fn check(value: &Value, shape: &Shape, path: &str, problems: &mut Pro
         (_, ValueKind::Nil) => {}
         (Shape::Section(_), ValueKind::Table(table)) => {
             for (name, value) in sorted(table) {
-                match shape.child(name) {
-                    Some(child) => check(value, child, &join(path, name), problems),
-                    None => {
-                        let key = join(path, &shown_key(name));
-                        problems.push(unknown_key(key, name, shape).with_origin(value.origin()));
-                    }
+                if let Some(child) = shape.child(name) {
+                    check(value, child, &join(path, name), problems);
+                } else {
+                    let key = join(path, &shown_key(name));
+                    problems.push(unknown_key(key, name, shape).with_origin(value.origin()));
                 }
             }
         }
@@ -170,8 +169,7 @@ pub(super) fn check(value: &Value, shape: &Shape, path: &str, problems: &mut Pro
             }
         }
         (Shape::One, ValueKind::Array(_) | ValueKind::Table(_))
-        | (Shape::Many | Shape::List(_), _)
-        | (Shape::Texts | Shape::Section(_), _) => {
+        | (Shape::Many | Shape::List(_) | Shape::Texts | Shape::Section(_), _) => {
             let found = match value.kind {
                 ValueKind::Table(_) => "a mapping",
                 ValueKind::Array(_) => "a list",

@@ -124,20 +124,18 @@ pub(super) fn read(text: &str, origin: Origin<'_>, problems: &mut Problems) -> O
         match open.last_mut() {
             None => root = Some(value),
             Some(Open::List { items, .. }) => items.push(value),
-            Some(Open::Table { map, key, .. }) => match key.take() {
-                Some((key, at)) => {
-                    if map.contains_key(&key) {
-                        let wrong = format!("the key {} is there twice", shown_key(&key));
-                        let problem = Problem::new(ProblemKind::Syntax, origin.key(), wrong, "every key once");
-                        problems.push(problem.with_origin(Some(&at)));
-                    }
-                    map.insert(key, value);
-                }
-                None => {
+            Some(Open::Table { map, key, .. }) => {
+                let Some((key, at)) = key.take() else {
                     problems.push(refused("a mapping or list as a key", "keys that are plain text", mark));
                     return None;
+                };
+                if map.contains_key(&key) {
+                    let wrong = format!("the key {} is there twice", shown_key(&key));
+                    let problem = Problem::new(ProblemKind::Syntax, origin.key(), wrong, "every key once");
+                    problems.push(problem.with_origin(Some(&at)));
                 }
-            },
+                map.insert(key, value);
+            }
         }
     }
 }
@@ -216,7 +214,8 @@ mod tests {
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..40 {
             let alias = format!("*a{}", level - 1);
-            bomb.push_str(&format!("a{level}: &a{level} [{}]\n", [alias.as_str(); 9].join(", ")));
+            let line = format!("a{level}: &a{level} [{}]\n", [alias.as_str(); 9].join(", "));
+            bomb.push_str(&line);
         }
         assert!(problems(&bomb).starts_with("f.yaml: anchors and aliases are not read"));
     }

@@ -1,4 +1,5 @@
 //! One test binary; one file per promise.
+mod floors;
 mod live;
 mod reasons;
 mod settings;

@@ -219,7 +219,7 @@ const VARIABLES: [(&str, &str); 24] = [
 ];
 
 fn variable(key: &str) -> String {
-    let name = key.replace("].", "__").replace('[', "__").replace('.', "__");
+    let name = key.replace("].", "__").replace(['[', '.'], "__");
     format!("TENCENT_LIVE__{}", name.to_uppercase())
 }
 
