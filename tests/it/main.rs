@@ -1,5 +1,6 @@
 //! One test binary; one file per promise.
 mod counting;
+mod floors;
 mod live;
 mod reasons;
 mod settings;

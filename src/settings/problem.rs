@@ -1,0 +1,182 @@
+//! What is wrong with the settings: the key, the value, and what is accepted instead.
+
+use std::fmt;
+
+/// The most characters of a value that a problem repeats.
+pub(super) const SHOWN_CHARS: usize = 64;
+
+/// What kind of mistake a [`Problem`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// The file cannot be read at all.
+    File,
+    /// The file is not the YAML that is accepted.
+    Syntax,
+    /// No such key.
+    UnknownKey,
+    /// The key takes other values.
+    BadValue,
+    /// A value is needed and none is given.
+    Missing,
+    /// Two values that cannot both hold.
+    Contradiction,
+}
+
+/// One thing that is wrong, as one line: `key: value: what is wrong; accepted: what is`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    kind: ProblemKind,
+    key: String,
+    value: Option<String>,
+    wrong: String,
+    accepted: String,
+    origin: Option<String>,
+}
+
+impl Problem {
+    /// A problem with `key`, without a value to show.
+    pub(super) fn new(
+        kind: ProblemKind,
+        key: impl Into<String>,
+        wrong: impl Into<String>,
+        accepted: impl Into<String>,
+    ) -> Self {
+        Self { kind, key: key.into(), value: None, wrong: wrong.into(), accepted: accepted.into(), origin: None }
+    }
+
+    /// Adds the value, ready to be shown.
+    pub(super) fn with_value(mut self, shown: impl Into<String>) -> Self {
+        self.value = Some(shown.into());
+        self
+    }
+
+    /// Adds where the value was written.
+    pub(super) fn with_origin(mut self, origin: Option<&str>) -> Self {
+        self.origin = origin.map(str::to_owned);
+        self
+    }
+
+    /// The kind of mistake: `file`, `syntax`, `unknown_key`, `bad_value`, `missing` or `contradiction`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self.kind {
+            ProblemKind::File => "file",
+            ProblemKind::Syntax => "syntax",
+            ProblemKind::UnknownKey => "unknown_key",
+            ProblemKind::BadValue => "bad_value",
+            ProblemKind::Missing => "missing",
+            ProblemKind::Contradiction => "contradiction",
+        }
+    }
+
+    /// The key with its path, such as `accounts[0].credentials.secret_key`; else the file or variable at fault.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.key)?;
+        if let Some(value) = &self.value {
+            write!(f, "{value}: ")?;
+        }
+        write!(f, "{}; accepted: {}", self.wrong, self.accepted)?;
+        match &self.origin {
+            Some(origin) => write!(f, " ({origin})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Everything that is wrong with the settings, one line each; never a secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// Adds a problem.
+    pub(super) fn push(&mut self, problem: Problem) {
+        self.0.push(problem);
+    }
+
+    /// Adds a problem unless it is there: two accounts that share a bad variable share one problem.
+    pub(super) fn push_once(&mut self, problem: Problem) {
+        if !self.0.contains(&problem) {
+            self.0.push(problem);
+        }
+    }
+
+    /// Whether anything is wrong with the key `path` or what is below it.
+    pub(super) fn blames(&self, path: &str) -> bool {
+        let below =
+            |key: &str| key.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        self.0.iter().any(|problem| below(&problem.key))
+    }
+
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The problems: of the files first, then in the order of the keys.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
+    }
+}
+
+/// A value as a problem shows it: on one line, cut, quoted where its ends would not be seen.
+pub(super) fn shown(text: &str) -> String {
+    let cut: String = text.chars().take(SHOWN_CHARS).collect();
+    let more = if cut.len() < text.len() { "…" } else { "" };
+    let plain = !text.is_empty() && text.trim() == text && !text.chars().any(char::is_control);
+    if plain { format!("{cut}{more}") } else { format!("\"{}{more}\"", cut.escape_debug()) }
+}
+
+/// A key that nobody expected, as far as it looks like a key.
+///
+/// `secret_key:hunter2`, the space forgotten, is a key to YAML; what follows the word is not repeated.
+pub(super) fn shown_key(text: &str) -> String {
+    let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let end = text.char_indices().find(|(at, c)| !word(*c) || *at >= SHOWN_CHARS).map_or(text.len(), |(at, _)| at);
+    let (start, more) = (&text[..end], if end < text.len() { "…" } else { "" });
+    // A dot in a key does not separate levels; the quotes tell `"log.level"` from `log.level`.
+    if text.is_empty() || start.contains('.') { format!("\"{start}{more}\"") } else { format!("{start}{more}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_shown_on_one_line_and_cut() {
+        assert_eq!(shown("30"), "30");
+        assert_eq!(shown(" a"), "\" a\"");
+        assert_eq!(shown(""), "\"\"");
+        assert_eq!(shown("a\nb"), "\"a\\nb\"");
+        assert_eq!(shown(&"字".repeat(65)), format!("{}…", "字".repeat(64)));
+    }
+
+    #[test]
+    fn what_follows_the_word_of_a_key_is_not_repeated() {
+        assert_eq!(shown_key("intervall"), "intervall");
+        assert_eq!(shown_key("secret_key:hunter2"), "secret_key…");
+        assert_eq!(shown_key("<<"), "…");
+        assert_eq!(shown_key("log.level"), "\"log.level\"");
+        assert_eq!(shown_key(""), "\"\"");
+    }
+
+    #[test]
+    fn a_shared_problem_is_listed_once() {
+        let mut problems = Problems::default();
+        for _ in 0..2 {
+            problems.push_once(Problem::new(ProblemKind::Missing, "a[1].b", "not set", "a value"));
+        }
+        assert_eq!(problems.to_string(), "a[1].b: not set; accepted: a value");
+        for (path, blamed) in [("a", true), ("a[1]", true), ("a[1].b", true), ("a[1].b.c", false), ("a[", false)] {
+            assert_eq!(problems.blames(path), blamed, "{path}");
+        }
+    }
+}
