@@ -1,0 +1,117 @@
+//! Answers: headers that every one of them carries, and a body that says when it has been handed over.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use hyper::{Response, StatusCode};
+
+use super::Progress;
+use crate::publication::Scrape;
+
+/// Plain words.
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+
+/// No script, no picture, no frame, nothing from elsewhere; the style sheet is our own.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// On every answer, errors included (OWASP's and Prometheus' own advice for pages that show foreign text).
+const PROTECTION: [(HeaderName, HeaderValue); 5] = [
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+];
+
+/// An answer before it is tied to its connection.
+pub(super) struct Answer {
+    pub(super) response: Response<Vec<Bytes>>,
+    /// What to report once it is written whole.
+    pub(super) scrape: Option<Scrape>,
+}
+
+impl Answer {
+    pub(super) fn new(status: StatusCode, content_type: &'static str, parts: Vec<Bytes>) -> Self {
+        let mut response = Response::new(parts);
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.extend(PROTECTION);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Self { response, scrape: None }
+    }
+
+    pub(super) fn text(status: StatusCode, text: impl Into<String>) -> Self {
+        Self::new(status, TEXT, vec![text.into().into()])
+    }
+
+    pub(super) fn not_found() -> Self {
+        Self::text(StatusCode::NOT_FOUND, "404 page not found\n")
+    }
+
+    pub(super) fn not_allowed(allowed: &'static str) -> Self {
+        Self::text(StatusCode::METHOD_NOT_ALLOWED, format!("method not allowed, only {allowed}\n"))
+            .with(ALLOW, HeaderValue::from_static(allowed))
+    }
+
+    pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.response.headers_mut().insert(name, value);
+        self
+    }
+
+    /// The response to send on the connection of `progress`.
+    pub(super) fn on(self, progress: Arc<Progress>) -> Response<Parts> {
+        progress.wrote();
+        self.response.map(|parts| Parts {
+            left: parts.iter().map(|part| part.len() as u64).sum(),
+            parts: parts.into_iter(),
+            scrape: self.scrape,
+            progress,
+        })
+    }
+}
+
+/// A body of shared parts. None of them may be empty.
+#[derive(Debug)]
+pub(super) struct Parts {
+    parts: std::vec::IntoIter<Bytes>,
+    left: u64,
+    scrape: Option<Scrape>,
+    progress: Arc<Progress>,
+}
+
+impl Body for Parts {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let part = self.parts.next();
+        self.left -= part.as_ref().map_or(0, |part| part.len() as u64);
+        if self.left == 0 {
+            let scrape = self.scrape.take();
+            self.progress.handed_over(scrape);
+        }
+        Poll::Ready(part.map(|part| Ok(Frame::data(part))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        self.progress.closed();
+    }
+}

@@ -1,0 +1,246 @@
+//! How far a connection has come, and so when it is too slow, too silent, or done with an answer.
+//!
+//! The socket, the routes and the answers of one connection tell it what happens; its task asks it for the deadline
+//! after each of these, the seats ask it who could make room. Every method takes the lock for a few instructions.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::time::Instant;
+
+use super::Limits;
+use crate::publication::Scrape;
+
+/// A head that comes with the connection is not mistaken for silence within this time.
+const GRACE_SILENT: Duration = Duration::from_millis(100);
+/// A head in several packets is not mistaken for a trickle within this time.
+const GRACE_HEAD: Duration = Duration::from_secs(1);
+
+/// The state of one connection.
+#[derive(Debug)]
+pub(super) struct Progress {
+    limits: Limits,
+    state: Mutex<State>,
+    evicted: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    stage: Stage,
+    /// Bytes of a next request came while an answer was being written.
+    read_ahead: bool,
+    /// Answers begun whose body has not been handed over or dropped yet.
+    open: usize,
+    /// Answers handed over whole that are to be reported once they are written.
+    scrapes: Vec<Scrape>,
+    /// Held until the answers are written.
+    permits: Vec<OwnedSemaphorePermit>,
+    chosen: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// Not a byte of the next request.
+    Silent { since: Instant, served: bool, looked: bool },
+    /// Some of its head.
+    Head { since: Instant, served: bool },
+    /// Answering; `progress` is absent while there is nothing to write yet.
+    Answer { since: Instant, progress: Option<Instant> },
+}
+
+impl Progress {
+    pub(super) fn new(limits: Limits) -> Self {
+        let state = State {
+            stage: Stage::Silent { since: Instant::now(), served: false, looked: false },
+            read_ahead: false,
+            open: 0,
+            scrapes: Vec::new(),
+            permits: Vec::new(),
+            chosen: false,
+        };
+        Self { limits, state: Mutex::new(state), evicted: Notify::new() }
+    }
+
+    /// Bytes were read; none means that there is nothing to read yet.
+    pub(super) fn read(&self, bytes: usize) {
+        let mut state = self.state();
+        match (&mut state.stage, bytes) {
+            (Stage::Silent { looked, .. }, 0) => *looked = true,
+            (Stage::Silent { since, served, .. }, _) => {
+                // The first head is due from the moment of the connection.
+                let since = if *served { Instant::now() } else { *since };
+                state.stage = Stage::Head { since, served: *served };
+            }
+            (Stage::Answer { .. }, 1..) => state.read_ahead = true,
+            (Stage::Head { .. } | Stage::Answer { .. }, _) => {}
+        }
+    }
+
+    /// There is something to write, or the client took some of it.
+    pub(super) fn wrote(&self) {
+        if let Stage::Answer { progress, .. } = &mut self.state().stage {
+            *progress = Some(Instant::now());
+        }
+    }
+
+    /// A request's head is complete; its answer begins.
+    pub(super) fn request(&self) {
+        let mut state = self.state();
+        state.open += 1;
+        if !matches!(state.stage, Stage::Answer { .. }) {
+            state.stage = Stage::Answer { since: Instant::now(), progress: None };
+        }
+    }
+
+    /// Keeps `permit` until the answer is written or the connection ends.
+    pub(super) fn hold(&self, permit: OwnedSemaphorePermit) {
+        self.state().permits.push(permit);
+    }
+
+    /// The last part of an answer is about to be buffered.
+    pub(super) fn handed_over(&self, scrape: Option<Scrape>) {
+        self.state().scrapes.extend(scrape);
+    }
+
+    /// An answer's body is gone, handed over or not.
+    pub(super) fn closed(&self) {
+        let mut state = self.state();
+        state.open = state.open.saturating_sub(1);
+    }
+
+    /// Everything buffered so far was written. Gives back what was read whole.
+    pub(super) fn flushed(&self) -> Vec<Scrape> {
+        let mut state = self.state();
+        if state.open == 0 && matches!(state.stage, Stage::Answer { .. }) {
+            let since = Instant::now();
+            state.stage = if std::mem::take(&mut state.read_ahead) {
+                Stage::Head { since, served: true }
+            } else {
+                Stage::Silent { since, served: true, looked: false }
+            };
+            state.permits.clear();
+        }
+        std::mem::take(&mut state.scrapes)
+    }
+
+    /// When the connection is to be cut off unless something happens.
+    pub(super) fn deadline(&self) -> Instant {
+        match self.state().stage {
+            Stage::Silent { since, served: true, .. } => since + self.limits.idle,
+            Stage::Silent { since, served: false, .. } | Stage::Head { since, .. } => since + self.limits.head,
+            Stage::Answer { since, progress } => {
+                let whole = since + self.limits.answer;
+                progress.map_or(whole, |progress| whole.min(progress + self.limits.stall))
+            }
+        }
+    }
+
+    /// Whether an answer is being made or written.
+    pub(super) fn is_answering(&self) -> bool {
+        matches!(self.state().stage, Stage::Answer { .. })
+    }
+
+    /// Rank among the connections that could make room, the first to go lowest: those that never asked anything, then
+    /// the longest silent. Absent for a connection that is being answered, or may just not have had time to speak.
+    pub(super) fn rank(&self, now: Instant) -> Option<(bool, Instant)> {
+        let state = self.state();
+        let (served, since, ripe) = match state.stage {
+            Stage::Silent { since, served, looked } => (served, since, looked && now >= since + GRACE_SILENT),
+            Stage::Head { since, served } => (served, since, now >= since + GRACE_HEAD),
+            Stage::Answer { .. } => return None,
+        };
+        (ripe && !state.chosen).then_some((served, since))
+    }
+
+    /// Asks the connection to make room.
+    pub(super) fn evict(&self) {
+        self.state().chosen = true;
+        self.evicted.notify_one();
+    }
+
+    /// Completes when the connection is to make room; a request that has come in the meantime is answered first.
+    pub(super) async fn evicted(&self) {
+        loop {
+            self.evicted.notified().await;
+            let mut state = self.state();
+            if !matches!(state.stage, Stage::Answer { .. }) {
+                return;
+            }
+            state.chosen = false;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publication::Scraper;
+
+    fn scrape() -> Scrape {
+        Scrape { scraper: Scraper::new("::1".parse().unwrap(), b"test"), generation: 7 }
+    }
+
+    #[test]
+    fn an_answer_is_reported_when_it_is_written_and_not_before() {
+        let progress = Progress::new(Limits::default());
+        progress.read(100);
+        progress.request();
+        assert_eq!(progress.flushed(), []);
+        progress.handed_over(Some(scrape()));
+        progress.closed();
+        assert_eq!(progress.flushed(), [scrape()]);
+        assert_eq!(progress.flushed(), []);
+        assert!(!progress.is_answering());
+    }
+
+    #[test]
+    fn each_stage_has_its_own_deadline() {
+        let limits = Limits::default();
+        let progress = Progress::new(limits);
+        let start = Instant::now();
+        let in_seconds = |progress: &Progress| (progress.deadline() - start).as_secs_f64().round();
+        assert!((in_seconds(&progress) - 10.0).abs() < 1.0);
+        progress.request();
+        assert!((in_seconds(&progress) - 60.0).abs() < 1.0);
+        progress.wrote();
+        assert!((in_seconds(&progress) - 30.0).abs() < 1.0);
+        progress.closed();
+        progress.flushed();
+        assert!((in_seconds(&progress) - 300.0).abs() < 1.0);
+        progress.read(1);
+        assert!((in_seconds(&progress) - 10.0).abs() < 1.0);
+    }
+
+    #[test]
+    fn bytes_read_ahead_do_not_wait_as_an_idle_connection_does() {
+        let progress = Progress::new(Limits::default());
+        progress.request();
+        progress.read(3);
+        progress.closed();
+        let flushed = Instant::now();
+        progress.flushed();
+        assert!(progress.deadline() < flushed + Limits::default().head * 2);
+    }
+
+    #[test]
+    fn the_silent_make_room_before_the_served_and_nobody_at_once() {
+        let later = Instant::now() + GRACE_SILENT * 2;
+        let (silent, served, busy) =
+            (Progress::new(Limits::default()), Progress::new(Limits::default()), Progress::new(Limits::default()));
+        served.request();
+        served.closed();
+        served.flushed();
+        busy.request();
+        assert_eq!(silent.rank(later), None, "nobody has looked for its bytes yet");
+        silent.read(0);
+        served.read(0);
+        assert_eq!(silent.rank(Instant::now()), None);
+        assert!(silent.rank(later).unwrap() < served.rank(later).unwrap());
+        assert_eq!(busy.rank(later), None);
+    }
+}

@@ -1,0 +1,142 @@
+//! Which path answers what.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue,
+    RETRY_AFTER, USER_AGENT, VARY,
+};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::answer::{Answer, Parts};
+use super::{Progress, Site, landing};
+use crate::metrics::exposition::{self, Coding};
+use crate::publication::{Scrape, Scraper};
+
+/// The site with its limit on requests at a time.
+#[derive(Debug)]
+pub(super) struct Routes {
+    site: Arc<Site>,
+    requests: Option<Arc<Semaphore>>,
+}
+
+impl Routes {
+    pub(super) fn new(site: Arc<Site>) -> Self {
+        let limit = site.max_requests.min(Semaphore::MAX_PERMITS);
+        Self { requests: (limit > 0).then(|| Arc::new(Semaphore::new(limit))), site }
+    }
+
+    pub(super) fn scraped(&self, scrape: Scrape) {
+        (self.site.on_scraped)(scrape);
+    }
+
+    /// Answers one request, however odd, without a look at its body.
+    pub(super) async fn respond(
+        &self,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        progress: Arc<Progress>,
+    ) -> Result<Response<Parts>, Infallible> {
+        let has_body = !request.body().is_end_stream();
+        let mut answer = match self.permit(request.uri().path()) {
+            Ok(permit) => {
+                permit.into_iter().for_each(|permit| progress.hold(permit));
+                self.answer(&request, peer).await
+            }
+            Err(answer) => answer,
+        };
+        if has_body {
+            // Nothing here takes a body; what comes after one that nobody reads cannot be told from it.
+            answer = answer.with(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(answer.on(progress))
+    }
+
+    /// Health must be told even at the limit, and costs nothing.
+    fn permit(&self, path: &str) -> Result<Option<OwnedSemaphorePermit>, Answer> {
+        let Some(requests) = self.requests.as_ref().filter(|_| !path.starts_with("/-/")) else { return Ok(None) };
+        Arc::clone(requests).try_acquire_owned().map(Some).map_err(|_| {
+            let text = format!("limit of concurrent requests reached ({}), try again later\n", self.site.max_requests);
+            Answer::text(StatusCode::SERVICE_UNAVAILABLE, text).with(RETRY_AFTER, HeaderValue::from_static("1"))
+        })
+    }
+
+    async fn answer(&self, request: &Request<Incoming>, peer: IpAddr) -> Answer {
+        let path = request.uri().path();
+        let method = request.method();
+        let reads = method == Method::GET || method == Method::HEAD;
+        let known = path == self.site.telemetry_path
+            || matches!(path, "/" | landing::STYLE_PATH | "/-/healthy" | "/-/ready" | "/-/reload");
+        match path {
+            _ if !known => Answer::not_found(),
+            "/-/reload" if method == Method::POST || method == Method::PUT => {
+                Answer::text(StatusCode::FORBIDDEN, "lifecycle API is not enabled\n")
+            }
+            "/-/reload" => Answer::not_allowed("POST, PUT"),
+            _ if !reads => Answer::not_allowed("GET, HEAD"),
+            _ if path == self.site.telemetry_path => self.metrics(request, peer).await,
+            "/-/healthy" => self.healthy(),
+            "/-/ready" => self.ready(),
+            landing::STYLE_PATH => landing::style(),
+            _ => landing::page(&self.site),
+        }
+    }
+
+    async fn metrics(&self, request: &Request<Incoming>, peer: IpAddr) -> Answer {
+        let headers = request.headers();
+        let offer = exposition::format(&all(headers, &ACCEPT));
+        let coding = exposition::coding(&all(headers, &ACCEPT_ENCODING));
+        let exposition = Arc::clone(&self.site.exposition);
+        let page = tokio::task::spawn_blocking(move || exposition.page(offer.format, coding)).await;
+        let Ok(page) = page else {
+            tracing::error!("the metrics page could not be made");
+            return Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics page could not be made\n");
+        };
+        let generation = page.generation;
+        let mut answer = Answer::new(StatusCode::OK, offer.content_type, page.parts)
+            .with(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+        if coding == Coding::Gzip {
+            answer = answer.with(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        if request.method() == Method::GET {
+            let user_agent = headers.get(USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes);
+            answer.scrape = Some(Scrape { scraper: Scraper::new(peer, user_agent), generation });
+        }
+        answer
+    }
+
+    fn healthy(&self) -> Answer {
+        if self.site.board.healthy(self.site.clock.elapsed()) {
+            Answer::text(StatusCode::OK, "tencent-live-exporter is Healthy.\n")
+        } else {
+            let text = "tencent-live-exporter is not healthy: a poll loop has not turned for too long.\n";
+            Answer::text(StatusCode::SERVICE_UNAVAILABLE, text)
+        }
+    }
+
+    fn ready(&self) -> Answer {
+        if self.site.board.ready() {
+            Answer::text(StatusCode::OK, "tencent-live-exporter is Ready.\n")
+        } else {
+            let text = "tencent-live-exporter is not ready: an account has not finished its first poll.\n";
+            Answer::text(StatusCode::SERVICE_UNAVAILABLE, text)
+        }
+    }
+}
+
+/// A header that may come several times, as one list. Values that are no text count as empty.
+fn all(headers: &HeaderMap, name: &HeaderName) -> String {
+    let values: Vec<&str> = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default()).collect();
+    values.join(",")
+}
+
+/// An answer that may be kept for an hour: it changes with the version only.
+pub(super) fn lasting(content_type: &'static str, text: &'static str) -> Answer {
+    Answer::new(StatusCode::OK, content_type, vec![Bytes::from_static(text.as_bytes())])
+        .with(CACHE_CONTROL, HeaderValue::from_static("max-age=3600"))
+}

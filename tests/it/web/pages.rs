@@ -1,0 +1,203 @@
+//! Content: formats, codings, routes, headers.
+
+use super::*;
+
+#[test]
+fn every_real_scraper_gets_the_content_type_it_asked_for() {
+    let server = Server::start(snapshot(1, vec![series("room", 1)]));
+    let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let openmetrics_utf8 = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
+    let text = "text/plain; version=0.0.4; charset=utf-8";
+    for (client, accept, content_type) in [
+        (
+            "Prometheus 3.5.3",
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;\
+             version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,\
+             */*;q=0.2",
+            openmetrics_utf8,
+        ),
+        (
+            "Prometheus 2.53.3",
+            "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,\
+             text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+            openmetrics,
+        ),
+        (
+            "Prometheus 2.53.3 that would rather have protobuf",
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.5,\
+             application/openmetrics-text;version=1.0.0;q=0.4,application/openmetrics-text;version=0.0.1;q=0.3,\
+             text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+            openmetrics,
+        ),
+        (
+            "Prometheus 2.42.0",
+            "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
+             text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            openmetrics,
+        ),
+        ("VictoriaMetrics", "text/plain;version=0.0.4;q=1,*/*;q=0.1", text),
+        ("curl", "*/*", text),
+        ("a browser", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", text),
+    ] {
+        let answer = server.ask("GET", "/metrics", &[("Accept", accept)]);
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some(content_type)), "{client}");
+        assert_eq!(answer.text().ends_with("# EOF\n"), content_type.contains("openmetrics"), "{client}");
+    }
+    assert_eq!(server.get("/metrics").header("content-type"), Some(text));
+}
+
+#[test]
+fn gzip_is_the_same_page_in_one_member() {
+    let server = Server::start(snapshot(1, (0..1000).map(|i| series(&i.to_string(), i)).collect()));
+    let without_process =
+        |text: &str| text.lines().filter(|line| !line.contains("process_")).map(str::to_owned).collect::<Vec<_>>();
+    let plain = server.get("/metrics");
+    assert_eq!(plain.header("content-encoding"), None);
+    let packed = server.ask("GET", "/metrics", &[("Accept-Encoding", "gzip")]);
+    assert_eq!(packed.header("content-encoding"), Some("gzip"));
+    assert!(packed.body.len() * 5 < plain.body.len());
+    let mut unpacked = String::new();
+    // GzDecoder stops after the first member, as curl does.
+    flate2::read::GzDecoder::new(&packed.body[..]).read_to_string(&mut unpacked).unwrap();
+    assert_eq!(without_process(&unpacked), without_process(plain.text()));
+    let refused = server.ask("GET", "/metrics", &[("Accept-Encoding", "gzip;q=0, identity")]);
+    assert_eq!(refused.header("content-encoding"), None);
+}
+
+#[test]
+fn head_is_get_without_the_body_and_no_scrape() {
+    let server = Server::start(snapshot(1, vec![series("room", 1)]));
+    for path in ["/metrics", "/", "/-/healthy", "/-/ready", "/style.css", "/nowhere"] {
+        let mut stream = server.connect();
+        send(&mut stream, "HEAD", path, &[]);
+        let head = Answer::read(&mut stream, "HEAD");
+        assert!(head.header("content-length").unwrap().parse::<usize>().unwrap() > 0, "{path}");
+        // The next answer on the same connection shows that no body was sent.
+        send(&mut stream, "GET", path, &[]);
+        let get = Answer::read(&mut stream, "GET");
+        assert_eq!((head.status, head.header("content-type")), (get.status, get.header("content-type")), "{path}");
+    }
+    assert_eq!(server.next_scrape().generation, 1, "the GET");
+    server.no_scrape();
+}
+
+#[test]
+fn a_path_that_is_not_there_is_not_found_and_not_repeated() {
+    let server = Server::start(snapshot(1, Vec::new()));
+    for path in
+        ["/nowhere", "/metrics/", "//metrics", "/%2e%2e/etc/passwd", "/../metrics", "/%3Cscript%3E", "/disconnects"]
+    {
+        let answer = server.get(path);
+        assert_eq!((answer.status, answer.text()), (404, "404 page not found\n"), "{path}");
+    }
+}
+
+#[test]
+fn other_methods_are_told_which_are_allowed() {
+    let server = Server::start(snapshot(1, Vec::new()));
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"] {
+        let answer = server.ask(method, "/metrics", &[]);
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{method}");
+    }
+    assert_eq!(server.ask("DELETE", "/nowhere", &[]).status, 404);
+}
+
+#[test]
+fn reload_is_forbidden_while_its_api_is_off() {
+    let server = Server::start(snapshot(1, Vec::new()));
+    assert_eq!(server.ask("POST", "/-/reload", &[("Content-Length", "0")]).status, 403);
+    assert_eq!(server.ask("PUT", "/-/reload", &[("Content-Length", "0")]).status, 403);
+    let answer = server.get("/-/reload");
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("POST, PUT")));
+}
+
+#[test]
+fn health_is_the_loops_and_readiness_the_first_polls() {
+    let server = Server::start(snapshot(1, Vec::new()));
+    let healthy = server.get("/-/healthy");
+    assert_eq!((healthy.status, healthy.text()), (200, "tencent-live-exporter is Healthy.\n"));
+    assert_eq!(server.get("/-/ready").status, 503);
+    server.first_poll();
+    let ready = server.get("/-/ready");
+    assert_eq!((ready.status, ready.text()), (200, "tencent-live-exporter is Ready.\n"));
+    server.clock.advance(Duration::from_secs(91));
+    assert_eq!(server.get("/-/healthy").status, 503);
+    assert_eq!(server.get("/-/ready").status, 200);
+}
+
+#[test]
+fn every_answer_carries_the_protective_headers() {
+    let server = Server::start(snapshot(1, Vec::new()));
+    for (method, path) in [
+        ("GET", "/"),
+        ("GET", "/metrics"),
+        ("GET", "/style.css"),
+        ("GET", "/-/healthy"),
+        ("GET", "/-/ready"),
+        ("POST", "/-/reload"),
+        ("GET", "/nowhere"),
+        ("POST", "/metrics"),
+    ] {
+        let answer = server.ask(method, path, &[]);
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{path}");
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
+        assert!(answer.header("content-security-policy").unwrap().starts_with("default-src 'none';"), "{path}");
+        assert_eq!(answer.header("cache-control") == Some("no-store"), path != "/style.css", "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), None, "{path}");
+    }
+}
+
+#[test]
+fn the_landing_page_shows_accounts_as_text() {
+    let server = Server::start(snapshot(1, Vec::new()));
+    server.first_poll();
+    server.board.update(0, |account| account.last_error = Some("</td><script>alert(1)</script>".to_owned()));
+    let answer = server.get("/");
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    let html = answer.text();
+    assert!(html.contains("main &lt;b&gt;&amp;") && !html.contains("<script"), "{html}");
+    assert!(html.contains("2026-01-01T01:11:40Z") && html.contains("(100 s ago)"), "{html}");
+    assert!(html.contains("href=\"/metrics\"") && html.contains(BUILD.version), "{html}");
+}
+
+#[test]
+fn metrics_at_the_root_take_the_landing_pages_place() {
+    let server = Server::with(snapshot(1, Vec::new()), |site| site.telemetry_path = "/".to_owned());
+    assert!(server.get("/").text().starts_with("# HELP tencent_live_stream_disconnects_total "));
+    assert_eq!(server.get("/metrics").status, 404);
+}
+
+#[test]
+fn the_pages_are_as_agreed() {
+    let hostile = || HOSTILE.iter().zip(1..).map(|(stream, shown)| series(stream, shown)).collect();
+    for (file, format) in [("scrape.txt", Format::Text), ("scrape.om.txt", Format::OpenMetrics)] {
+        let path = format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
+        let page: String = page(snapshot(1, hostile()), format)
+            .split_inclusive('\n')
+            .filter(|line| !line.contains("process_"))
+            .map(|line| line.replace(BUILD.revision, "0123abc").replace(BUILD.rustversion, "1.2.3"))
+            .collect();
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, &page).unwrap();
+        }
+        let golden = std::fs::read_to_string(&path).unwrap();
+        if let Some((line, (ours, theirs))) =
+            page.split('\n').zip(golden.split('\n')).enumerate().find(|(_, (ours, theirs))| ours != theirs)
+        {
+            panic!("{file}:{}: is\n{ours}\nwas\n{theirs}", line + 1);
+        }
+        assert_eq!(page.len(), golden.len(), "{file} is longer or shorter than it was");
+    }
+}
+
+#[test]
+fn created_lines_come_on_request_and_in_openmetrics_only() {
+    let created = |on, format| {
+        let page = exposition(snapshot(1, vec![series("room", 1)]), on).page(format, Coding::Identity).concat();
+        String::from_utf8(page).unwrap().lines().filter(|line| line.contains("_created{")).count()
+    };
+    assert_eq!(created(false, Format::OpenMetrics), 0);
+    assert_eq!(created(true, Format::Text), 0);
+    assert_eq!(created(true, Format::OpenMetrics), 1 + Reason::COUNT + Class::ALL.len());
+}
