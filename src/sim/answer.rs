@@ -173,10 +173,9 @@ impl State {
         let total = if quirks.past_cap == PastCap::Saturate { count.min(quirks.cap) } else { count };
         let mut records = Vec::new();
         for id in &page {
-            if let Some(record) = self.archive.get_mut(*id) {
-                if forgery.arrives && record.is_published(now) {
-                    record.told.get_or_insert(record.reason);
-                }
+            let told = self.archive.get_mut(*id).filter(|record| forgery.arrives && record.is_published(now));
+            if let Some(record) = told {
+                record.told.get_or_insert(record.reason);
             }
         }
         for id in &page {

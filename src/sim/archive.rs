@@ -95,26 +95,38 @@ impl Archive {
         self.records.get_mut(id.0 as usize)
     }
 
+    /// Takes one event in.
+    pub(super) fn push(&mut self, record: Record) -> EventId {
+        let id = self.append(record);
+        self.settle();
+        id
+    }
+
     /// Takes `records` in; one sort for all of them.
     pub(super) fn extend(&mut self, records: impl IntoIterator<Item = Record>) -> Vec<EventId> {
-        let first = self.records.len();
-        let mut sorted = true;
-        for record in records {
-            let id = u32::try_from(self.records.len()).expect("four billion events do not fit in memory");
-            if record.event.live_from.is_some() {
-                self.unfinished.push(id);
-            }
-            if let Some(end) = record.event.end {
-                let entry = self.entry(id, record.event.start, end);
-                sorted &= self.by_end.last().is_none_or(|last| *last <= entry);
-                self.by_end.push(entry);
-            }
-            self.records.push(record);
+        let ids = records.into_iter().map(|record| self.append(record)).collect();
+        self.settle();
+        ids
+    }
+
+    fn append(&mut self, record: Record) -> EventId {
+        let id = u32::try_from(self.records.len()).expect("four billion events do not fit in memory");
+        if record.event.live_from.is_some() {
+            self.unfinished.push(id);
         }
-        if !sorted {
+        if let Some(end) = record.event.end {
+            let entry = self.entry(id, record.event.start, end);
+            self.by_end.push(entry);
+        }
+        self.records.push(record);
+        EventId(id)
+    }
+
+    /// Puts the index in order again; cheap where little is out of it.
+    fn settle(&mut self) {
+        if !self.by_end.is_sorted() {
             self.by_end.sort();
         }
-        (first..self.records.len()).filter_map(|id| u32::try_from(id).ok().map(EventId)).collect()
     }
 
     fn entry(&mut self, id: u32, start: UnixSeconds, end: UnixSeconds) -> Entry {
@@ -174,14 +186,20 @@ impl Archive {
         };
         let from = self.by_end.partition_point(|entry| entry.end < window.first.saturating_sub(1));
         let candidates = self.by_end[from..].iter().take_while(|entry| entry.end <= last_end);
-        let mut rows: Vec<_> = candidates
-            .filter(|entry| window.holds(quirks.filter, entry.start, entry.end))
-            .filter(|entry| {
-                let record = &self.records[entry.id as usize];
-                record.shown(now) == Some(Shown::Finished) && is_meant(record, ask, quirks, now)
-            })
-            .map(|entry| (entry.end, EventId(entry.id)))
-            .collect();
+        let narrowed =
+            Ask { page_num: 0, page_size: 0, start: 0, end: 0, ascending: false, strict: false, ..ask.clone() };
+        let takes_all = narrowed == Ask::default() && !quirks.app_defaults_to_live && quirks.flicker.share <= 0.0;
+        let mut rows = Vec::new();
+        for entry in candidates {
+            let record = &self.records[entry.id as usize];
+            let listed = window.holds(quirks.filter, entry.start, entry.end)
+                && !record.hidden
+                && record.is_published(now)
+                && (takes_all || is_meant(record, ask, quirks, now));
+            if listed {
+                rows.push((entry.end, EventId(entry.id)));
+            }
+        }
         let records = &self.records;
         self.unfinished.retain(|id| !records[*id as usize].is_published(now));
         let finished = rows.len();

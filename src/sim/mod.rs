@@ -22,6 +22,7 @@ mod params;
 pub mod scenario;
 mod server;
 pub mod signature;
+mod sources;
 mod span;
 mod traffic;
 mod truth;

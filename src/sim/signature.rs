@@ -103,11 +103,11 @@ impl SignedRequest<'_> {
                 "content-type" => self.header(name)?.to_owned(),
                 _ => self.header(name)?.to_lowercase(),
             };
-            canonical.push_str(&format!("{name}:{value}\n"));
+            canonical.extend([name, ":", value.as_str(), "\n"]);
         }
         let unsigned = self.header("x-tc-content-sha256").filter(|value| *value == "UNSIGNED-PAYLOAD");
         let payload = unsigned.map_or(self.body, str::as_bytes);
-        canonical.push_str(&format!("\n{signed_headers}\n{}", hex(&Sha256::digest(payload))));
+        canonical.extend(["\n", signed_headers, "\n", hex(&Sha256::digest(payload)).as_str()]);
         Some(canonical)
     }
 
@@ -215,7 +215,7 @@ fn hmac(key: &[u8], text: &str) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|half| char::from_digit(half.into(), 16)).collect()
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use std::borrow::Cow;
 use super::calendar::{Calendar, Strike};
 use super::dice::Dice;
 use super::event::refuses_push;
-use super::scenario::{DomainKind, Faults, Quirks, Scenario, Traffic};
-use super::{Damage, Event, EventChange, Name};
+use super::scenario::{Faults, Quirks, Scenario, Traffic};
+use super::sources::{Source, address, resolution, sources};
+use super::{Damage, Event, EventChange, Span};
 use crate::clock::UnixSeconds;
 use crate::reason::{Reason, TABLE};
 
@@ -22,22 +23,6 @@ pub(super) struct Generated {
     pub(super) dice: Dice,
     /// What will change in it, and when.
     pub(super) change: Option<(UnixSeconds, EventChange)>,
-}
-
-/// One stream that is pushed to.
-#[derive(Debug)]
-struct Source {
-    domain_index: usize,
-    domain: Name,
-    app: Name,
-    stream: Name,
-    dice: Dice,
-    /// Length of a slot in milliseconds; 0 where the stream has no ordinary sessions.
-    period: i64,
-    /// The slot that comes next.
-    slot: i64,
-    /// Nothing happens in that slot before this second.
-    due: UnixSeconds,
 }
 
 /// Where the generation stands.
@@ -68,7 +53,6 @@ struct Session {
 
 /// Questions a roll is forked for.
 mod salt {
-    pub(super) const PHASE: u64 = 1;
     pub(super) const EXISTS: u64 = 2;
     pub(super) const START: u64 = 3;
     pub(super) const END: u64 = 4;
@@ -90,7 +74,7 @@ impl Generator {
     /// Starts `history` before `now`.
     pub(super) fn new(scenario: &Scenario, now: UnixSeconds) -> Self {
         let traffic = scenario.traffic.clone();
-        let begin = now - traffic.history.as_seconds();
+        let begin = now.saturating_sub(traffic.history.as_seconds());
         let sources = sources(scenario, begin);
         let struck = |name: Option<&String>| -> Vec<usize> {
             let mut domains: Vec<usize> = sources
@@ -126,7 +110,10 @@ impl Generator {
                 self.next_slot(at, now, quirks, faults, &mut out);
             }
         }
-        for second in self.next_second..=now {
+        let idle = self.storms.is_empty() && self.cutoffs.is_empty() && self.traffic.every_reason == Span::default();
+        // A clock that jumps by years must not be walked through for nothing.
+        let first = if idle { now.saturating_add(1) } else { self.next_second };
+        for second in first..=now {
             self.second(second, quirks, faults, &mut out);
         }
         self.next_second = self.next_second.max(now.saturating_add(1));
@@ -298,14 +285,6 @@ impl Generator {
     }
 }
 
-impl Source {
-    /// When the next slot begins, Unix milliseconds.
-    fn slot_begins(&self) -> i64 {
-        let phase = i64::try_from(self.dice.fork(salt::PHASE).below(self.period.unsigned_abs())).unwrap_or(0);
-        self.slot.saturating_mul(self.period).saturating_add(phase)
-    }
-}
-
 impl Traffic {
     /// The part of the full rate at `at`, 0 to 1.
     fn level(&self, at: UnixSeconds) -> f64 {
@@ -318,10 +297,8 @@ impl Traffic {
     /// How the platform spells `reason` this time.
     fn text(&self, reason: Reason, dice: Dice) -> Cow<'static, str> {
         let entry = reason.entry();
-        if reason == Reason::Unmapped {
-            if let Some(text) = dice.pick(&self.unknown_texts) {
-                return text.clone().into();
-            }
+        if let Some(text) = dice.pick(&self.unknown_texts).filter(|_| reason == Reason::Unmapped) {
+            return text.clone().into();
         }
         let Some(first) = entry.zh.first() else {
             return entry.en.first().copied().unwrap_or_default().into();
@@ -340,56 +317,6 @@ impl Traffic {
         }
         plain.into()
     }
-}
-
-/// Every stream of the push domains that are on, with its slots standing at `begin`.
-fn sources(scenario: &Scenario, begin: UnixSeconds) -> Vec<Source> {
-    let pushed = |kind, enabled| kind == DomainKind::Push && enabled;
-    let domains: Vec<_> = scenario.platform.domains.iter().filter(|d| pushed(d.kind, d.enabled)).collect();
-    let domain_weights: f64 = domains.iter().map(|domain| domain.weight).sum();
-    let mut sources = Vec::new();
-    for (domain_index, domain) in domains.iter().enumerate() {
-        let app_weights: f64 = domain.apps.iter().map(|app| app.weight).sum();
-        for app in &domain.apps {
-            let stream_weights: f64 = app.streams.iter().map(|s| s.weight * s.all().count() as f64).sum();
-            for (streams, stream) in app.streams.iter().flat_map(|s| s.all().map(move |name| (s, name))) {
-                let part =
-                    domain.weight * app.weight * streams.weight / (domain_weights * app_weights * stream_weights);
-                let rate = scenario.traffic.disconnects_per_minute * part;
-                let period = period_millis(rate);
-                let named = [domain.name.as_str(), &app.name, &stream].into_iter();
-                let dice = named.fold(Dice::new(scenario.seed, 7), |dice, name| dice.fork(fnv(name)));
-                let mut source = Source {
-                    domain_index,
-                    domain: domain.name.as_str().into(),
-                    app: app.name.as_str().into(),
-                    stream: stream.as_str().into(),
-                    dice,
-                    period,
-                    slot: if period > 0 { begin.saturating_mul(1000).div_euclid(period) - 1 } else { 0 },
-                    due: begin,
-                };
-                source.due = source.slot_begins().div_euclid(1000);
-                sources.push(source);
-            }
-        }
-    }
-    sources
-}
-
-/// The time between sessions at `rate` a minute, from a millisecond to thirty years; 0 where there are none.
-fn period_millis(rate: f64) -> i64 {
-    if rate.is_nan() || rate <= 0.0 {
-        return 0;
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "clamped first")]
-    let millis = (60_000.0 / rate).clamp(1.0, 1e12) as i64;
-    millis
-}
-
-/// The 64-bit FNV-1a hash of a name.
-fn fnv(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn weights(by_name: &std::collections::BTreeMap<String, f64>, otherwise: Reason) -> Weights {
@@ -434,24 +361,4 @@ fn lateness(quirks: &Quirks, dice: Dice) -> i64 {
         least = most;
     }
     0
-}
-
-/// A publisher's address: mostly the same for a stream.
-fn address(source: Dice, session: Dice) -> String {
-    const FIRST: [u8; 10] = [36, 42, 58, 101, 113, 117, 120, 183, 218, 223];
-    let dice = if session.hits(0.8) { source } else { session };
-    let bits = dice.fork(77).bits();
-    let [a, b, c, d, e, f, ..] = bits.to_le_bytes();
-    if dice.hits(0.02) {
-        return "-".into();
-    }
-    if dice.hits(0.06) {
-        return format!("2409:8a{a:02x}:{b:02x}{c:02x}:{d:02x}{e:02x}::{f:x}");
-    }
-    format!("{}.{b}.{c}.{}", FIRST[usize::from(a) % FIRST.len()], 1 + d % 254)
-}
-
-fn resolution(source: Dice) -> &'static str {
-    const SIZES: [&str; 6] = ["1920*1080", "1280*720", "1280*720", "720*1280", "640*360", "1080*1920"];
-    source.fork(78).pick(&SIZES).copied().unwrap_or_default()
 }

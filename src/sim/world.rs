@@ -119,7 +119,7 @@ impl World {
 
     /// Lets `event` happen. It is broken, late or changed only as it says itself.
     pub fn publish(&self, event: Event) -> EventId {
-        self.publish_all([event]).first().copied().expect("one event was published")
+        self.present().0.publish_one(event)
     }
 
     /// Lets many events happen at once, which is much faster than one by one.
@@ -260,6 +260,11 @@ impl State {
                 self.archive.change(id, change, |text| self.classifier.classify(text));
             }
         }
+    }
+
+    fn publish_one(&mut self, event: Event) -> EventId {
+        let dice = Dice::new(self.seed, 2).fork(self.archive.records().len() as u64);
+        self.archive.push(record(event, dice, &self.classifier))
     }
 
     pub(super) fn publish(&mut self, events: Vec<Event>) -> Vec<EventId> {
