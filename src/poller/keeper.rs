@@ -184,15 +184,16 @@ impl Keeper {
     pub fn run(mut self) -> Result<(), LedgerError> {
         let mut next_release = Duration::ZERO;
         loop {
-            match self.messages.recv_timeout(RELEASE_TICK) {
-                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                Ok(message) => self.handle(message)?,
-                Err(RecvTimeoutError::Timeout) => {}
-            }
+            let message = self.messages.recv_timeout(RELEASE_TICK);
             let elapsed = self.options.clock.elapsed();
             if elapsed >= next_release {
                 self.release()?;
-                next_release = elapsed + RELEASE_TICK;
+                next_release = elapsed + RELEASE_TICK.min(self.options.terms.hold_max);
+            }
+            match message {
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Ok(message) => self.handle(message)?,
+                Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }

@@ -97,7 +97,7 @@ impl Exporter {
             clock: clock.clone(),
             observer: Box::new(|_| {}),
         };
-        let (mut keeper, _) = Keeper::open(Box::new(SqliteLedger::open(":memory:").unwrap()), options).unwrap();
+        let (mut keeper, _) = Keeper::open(Box::new(SqliteLedger::in_memory().unwrap()), options).unwrap();
         let new = NewAccount {
             name: "main".into(),
             first_start: START,

@@ -53,18 +53,22 @@ struct Home {
 }
 
 impl SqliteLedger {
-    /// Opens the ledger in `folder`, or makes both. `:memory:` keeps nothing.
+    /// A ledger that is gone when it is dropped.
+    ///
+    /// # Errors
+    /// When there is no memory or no randomness.
+    pub fn in_memory() -> Result<Self, LedgerError> {
+        let connection = Connection::open_in_memory().map_err(sqlite("opening"))?;
+        create_schema(&connection)?;
+        Ok(Self { connection: Some(connection), home: None })
+    }
+
+    /// Opens the ledger in `folder`, or makes both.
     ///
     /// # Errors
     /// When the folder cannot be used or is in use, when the ledger is of a newer version, and when it is damaged or
     /// foreign; then it is moved beside, and the next start begins a new one.
-    pub fn open(folder: &str) -> Result<Self, LedgerError> {
-        if folder == ":memory:" {
-            let connection = Connection::open_in_memory().map_err(sqlite("opening"))?;
-            create_schema(&connection)?;
-            return Ok(Self { connection: Some(connection), home: None });
-        }
-        let folder = Path::new(folder);
+    pub fn open(folder: &Path) -> Result<Self, LedgerError> {
         let cannot_use = |source| LedgerError::Folder { folder: folder.display().to_string(), source };
         make_private_folder(folder).map_err(cannot_use)?;
         let lock = lock(folder)?;
