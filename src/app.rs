@@ -94,7 +94,8 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     let listeners = listen(&settings.web.listen_addresses).await?;
     let mut house = build(&settings, settings.series.hold_max)?;
     let names: Vec<&str> = house.loops.iter().map(|(name, _)| name.as_str()).collect();
-    let addresses: Vec<String> = listeners.iter().filter_map(|at| at.local_addr().ok()).map(|at| at.to_string()).collect();
+    let addresses: Vec<String> =
+        listeners.iter().filter_map(|at| at.local_addr().ok()).map(|at| at.to_string()).collect();
     info!(
         version = BUILD.version,
         revision = BUILD.revision,
@@ -260,7 +261,14 @@ fn client(
     let observer: live::Observer = Arc::new(move |call: &live::CallReport| {
         calls.api_request(&name, call.action, call.code, call.took);
         let request_id = call.request_id.as_deref().unwrap_or("");
-        tracing::debug!(account = name, action = call.action, code = call.code, request_id, attempt = call.attempt, "called");
+        tracing::debug!(
+            account = name,
+            action = call.action,
+            code = call.code,
+            request_id,
+            attempt = call.attempt,
+            "called"
+        );
     });
     let rate = settings.poll.max_requests_per_second;
     let options = ClientOptions::new(account.endpoint.to_string(), provider, rate, Arc::clone(clock), observer);

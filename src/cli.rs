@@ -104,7 +104,7 @@ const DEMO_ID: &str = "AKIDsimulatorsimulatorsimulator00000";
 const DEMO_KEY: &str = "simulatorsimulatorsimulator00000";
 
 /// How the demo differs from the defaults: it is for looking at, not for leaving alone.
-const DEMO_SETTINGS: [(&str, &str); 8] = [
+const DEMO_SETTINGS: [(&str, &str); 9] = [
     ("accounts[0].name", "demo"),
     ("accounts[0].credentials.secret_id", DEMO_ID),
     ("accounts[0].credentials.secret_key", DEMO_KEY),
@@ -112,6 +112,7 @@ const DEMO_SETTINGS: [(&str, &str); 8] = [
     ("poll.sweep_interval", "30s"),
     ("poll.max_requests_per_second", "50"),
     ("poll.initial_lookback", "15m"),
+    ("poll.sweep_lookback", "30m"),
     ("series.hold_max", "30s"),
 ];
 
@@ -287,7 +288,8 @@ fn load(flags: &Flags, base: &[(String, String)]) -> Result<Settings, Failure> {
         overrides.push(("web.listen_addresses".into(), address.clone()));
     }
     // A variable that is not UTF-8 cannot be one of ours.
-    let environment = std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
+    let environment =
+        std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
     settings::load(flags.config_file.as_deref(), environment, &overrides).map_err(Failure::Settings)
 }
 
