@@ -4,8 +4,8 @@
 //! its key, its value and what is accepted; no problem and no `Debug` text shows a secret; without a file
 //! everything has a default, and the environment's `TENCENTCLOUD_SECRET_ID` and `TENCENTCLOUD_SECRET_KEY` are enough.
 //!
-//! The line: [`yaml`] and [`layers`] make one tree of texts, [`schema`] checks its keys, [`section`] reads values out of
-//! it. Other rooms have options of their own; mapping these onto those is left to the place that wires them together.
+//! The line: `yaml` and `layers` make one tree of texts, `schema` checks its keys, `section` reads values out of it.
+//! Other rooms have options of their own; mapping these onto those is left to the place that wires rooms together.
 
 mod accounts;
 mod credentials;
@@ -32,7 +32,7 @@ pub use duration::{DurationError, format_duration, parse_duration};
 pub use endpoint::{Endpoint, Site};
 pub use log::{Log, LogFormat, LogLevel};
 pub use poll::Poll;
-pub use problem::{Problem, ProblemKind, Problems};
+pub use problem::{Problem, Problems};
 pub use storage::{ClientIp, Series, State, StatePath};
 pub use web::{ListenAddress, Web};
 

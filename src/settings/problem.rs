@@ -7,7 +7,7 @@ pub(super) const SHOWN_CHARS: usize = 64;
 
 /// What kind of mistake a [`Problem`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProblemKind {
+pub(super) enum ProblemKind {
     /// The file cannot be read at all.
     File,
     /// The file is not the YAML that is accepted.
