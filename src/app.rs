@@ -19,7 +19,7 @@ use crate::publication::Terms;
 use crate::reason::Classifier;
 use crate::session::Name;
 use crate::settings::{self, CredentialSource, ListenAddress, Settings, StatePath};
-use crate::sim::{Keys, Scenario, Simulator};
+pub use crate::sim::{Keys, Scenario, Simulator};
 use crate::status::Board;
 use crate::web::{self, Limits, Site};
 

@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::app::{self, AppError, TemporaryFolder};
+use crate::app::{self, AppError, Keys, Scenario, TemporaryFolder};
 use crate::metrics::BUILD;
-use crate::reason::{Reason, TABLE};
+use crate::reason::{Entry, Reason, TABLE};
 use crate::settings::{self, Problems, Settings};
-use crate::sim::{Keys, Scenario};
 use crate::telemetry;
 
 /// Counts stream disconnects of Tencent Cloud Live (云直播断流记录) for Prometheus.
@@ -21,6 +20,7 @@ use crate::telemetry;
 /// Without a command it runs the exporter. Without a config file the environment variables TENCENTCLOUD_SECRET_ID and
 /// TENCENTCLOUD_SECRET_KEY are enough. Every key of the config file can be set by a variable such as
 /// TENCENT_LIVE__POLL__INTERVAL; flags win over variables, variables over the file.
+#[expect(clippy::doc_markdown, reason = "clap shows these lines in --help, where backticks are noise")]
 #[derive(Debug, Parser)]
 #[command(name = "tencent-live-exporter", version = VERSION.as_str(), disable_help_subcommand = true)]
 struct Cli {
@@ -311,18 +311,18 @@ fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
 }
 
 fn reasons_table() -> String {
-    let mut text = format!("{:28} {:9} {:7} {}\n", "REASON", "CLASS", "CODES", "TEXT");
-    for entry in &TABLE {
+    let row = |entry: &Entry| {
         let words = [entry.en.first(), entry.zh.first()].into_iter().flatten().copied().collect::<Vec<_>>().join(" ");
         let code = entry.codes.first().copied().unwrap_or("-");
         let more = if entry.codes.len() > 1 { "…" } else { "" };
-        text += &format!("{:28} {:9} {:7} {words}\n", entry.name, entry.class.as_str(), format!("{code}{more}"));
-    }
-    text
+        format!("{:28} {:9} {:7} {words}\n", entry.name, entry.class.as_str(), format!("{code}{more}"))
+    };
+    let head = format!("{:28} {:9} {:7} {}\n", "REASON", "CLASS", "CODES", "TEXT");
+    TABLE.iter().map(row).fold(head, |text, row| text + &row)
 }
 
 fn reasons_json() -> String {
-    let entry = |entry: &crate::reason::Entry| {
+    let entry = |entry: &Entry| {
         serde_json::json!({
             "reason": entry.name, "class": entry.class.as_str(),
             "zh": entry.zh, "en": entry.en, "codes": entry.codes,

@@ -342,8 +342,7 @@ impl<S: EventSource> AccountLoop<S> {
         due: Option<Instant>,
     ) -> Result<(Run, u64), PassError> {
         let mut counted = 0;
-        loop {
-            let Some(query) = pass.next(self.slices(scope)) else { break };
+        while let Some(query) = pass.next(self.slices(scope)) {
             if due.is_some_and(|due| Instant::now() >= due) {
                 return Ok((Run::Interrupted, counted));
             }

@@ -202,27 +202,27 @@ impl Keeper {
         match message {
             Message::Account { new, reply } => {
                 let done = self.account(new);
-                self.answer(reply, done)
+                Self::answer(reply, done)
             }
             Message::Observe { observation, reply } => {
                 let done = self.observe(*observation);
-                self.answer(reply, done)
+                Self::answer(reply, done)
             }
             Message::Introduce { account, domains, reply } => {
                 let done = self.introduce(&account, &domains);
-                self.answer(reply, done)
+                Self::answer(reply, done)
             }
             Message::Counting { account, reply } => {
                 self.publication.hide(&account, self.options.clock.elapsed());
-                self.answer(reply, Ok(()))
+                Self::answer(reply, Ok(()))
             }
             Message::Publish { account, reply } => {
                 let done = self.publish(account);
-                self.answer(reply, done)
+                Self::answer(reply, done)
             }
             Message::Forget { account, floor, records_until, reply } => {
                 let done = self.forget(account, floor, records_until);
-                self.answer(reply, done)
+                Self::answer(reply, done)
             }
             Message::Scraped(scrape) => {
                 self.publication.scraped(scrape, self.options.clock.elapsed());
@@ -233,7 +233,7 @@ impl Keeper {
     }
 
     /// Passes the outcome on; only a ledger that has been set aside ends the keeper.
-    fn answer<T>(&self, reply: Reply<T>, done: Result<T, LedgerError>) -> Result<(), LedgerError> {
+    fn answer<T>(reply: Reply<T>, done: Result<T, LedgerError>) -> Result<(), LedgerError> {
         let (answer, fatal) = match done {
             Ok(done) => (Ok(done), Ok(())),
             Err(error) => {
@@ -263,7 +263,7 @@ impl Keeper {
             scopes: std::collections::BTreeMap::new(),
         };
         let name = new.name.clone();
-        self.commit(Posting { new_account: Some(new), ..Posting::default() })?;
+        self.commit(&Posting { new_account: Some(new), ..Posting::default() })?;
         self.accounts.insert(name, account.clone());
         Ok(account)
     }
@@ -291,7 +291,7 @@ impl Keeper {
             client_ip: self.options.client_ip,
         };
         let (posting, receipt) = bench.post(&observation, sorted, known);
-        self.commit(posting)?;
+        self.commit(&posting)?;
         Ok(receipt)
     }
 
@@ -312,7 +312,7 @@ impl Keeper {
         }
         let mut posting = Posting::default();
         draft.write_into(&mut posting);
-        self.commit(posting)
+        self.commit(&posting)
     }
 
     fn publish(&mut self, account: String) -> Result<(), LedgerError> {
@@ -321,13 +321,13 @@ impl Keeper {
             return Ok(());
         }
         let release = Release { accounts: vec![account], ..Release::default() };
-        self.commit(Posting { release, ..Posting::default() })
+        self.commit(&Posting { release, ..Posting::default() })
     }
 
     fn forget(&mut self, account: String, floor: UnixSeconds, records_until: UnixSeconds) -> Result<(), LedgerError> {
         self.settle_doubt()?;
         let records_until = Some(records_until);
-        self.commit(Posting { floor: Some((account, floor)), records_until, ..Posting::default() })
+        self.commit(&Posting { floor: Some((account, floor)), records_until, ..Posting::default() })
     }
 
     fn release(&mut self) -> Result<(), LedgerError> {
@@ -335,7 +335,7 @@ impl Keeper {
         if release.is_empty() {
             return Ok(());
         }
-        let done = self.settle_doubt().and_then(|()| self.commit(Posting { release, ..Posting::default() }));
+        let done = self.settle_doubt().and_then(|()| self.commit(&Posting { release, ..Posting::default() }));
         match done {
             Err(error @ LedgerError::SetAside { .. }) => Err(error),
             // Held a little longer; the observer has told of it and the next tick tries again.
@@ -343,18 +343,18 @@ impl Keeper {
         }
     }
 
-    fn commit(&mut self, posting: Posting) -> Result<(), LedgerError> {
+    fn commit(&mut self, posting: &Posting) -> Result<(), LedgerError> {
         if posting.is_empty() {
             return Ok(());
         }
         let before = self.options.clock.elapsed();
-        if let Err(error) = self.ledger.commit(&posting) {
+        if let Err(error) = self.ledger.commit(posting) {
             return Err(self.doubt(error));
         }
         let after = self.options.clock.elapsed();
         (self.options.observer)(Ok(after.saturating_sub(before)));
-        self.apply_to_accounts(&posting);
-        self.publication.apply(&posting, after);
+        self.apply_to_accounts(posting);
+        self.publication.apply(posting, after);
         self.snapshot.store(Arc::new(self.publication.snapshot()));
         Ok(())
     }

@@ -38,7 +38,7 @@ impl Report {
     /// A pass has ended.
     pub(super) fn pass_ended(&mut self, kind: Kind, outcome: &Result<(), PassError>, took: Duration, now: UnixSeconds) {
         let account = &self.account;
-        let result = outcome.as_ref().map(|()| ()).map_err(PassError::kind);
+        let result = outcome.as_ref().copied().map_err(PassError::kind);
         self.metrics.poll_finished(account, kind, result, took, now);
         let was_failing = self.failing;
         if kind == Kind::Poll {
@@ -52,7 +52,7 @@ impl Report {
                 error!(account, kind, error = chain(error), "refused, trying again in a minute");
             }
             Err(error) => {
-                warn!(account, kind, error = chain(error), "pass failed, the next one goes on where it stopped")
+                warn!(account, kind, error = chain(error), "pass failed, the next one goes on where it stopped");
             }
         }
     }

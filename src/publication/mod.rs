@@ -272,7 +272,7 @@ impl Publication {
             self.held_series.insert(id, hold);
         }
         let place = self.visible_series;
-        if place as usize % BLOCK_SERIES == 0 {
+        if (place as usize).is_multiple_of(BLOCK_SERIES) {
             self.blocks.push(Arc::default());
         }
         let block = self.blocks.last_mut().expect("a block was just pushed or is not full");
