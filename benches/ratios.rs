@@ -1,0 +1,82 @@
+//! Our pages beside `prometheus::TextEncoder` on the same series in the same run: `cargo bench --bench ratios`.
+//!
+//! Prints one table. Their time is the encoder's alone, on families that are already gathered; a registry would add
+//! the gathering to it. Rounds alternate, so that a busy machine slows both; medians are compared.
+#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+
+mod series;
+
+use std::hint::black_box;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use prometheus::proto::MetricFamily;
+use tencent_live_exporter::clock::{Clock, SystemClock};
+use tencent_live_exporter::metrics::exposition::{Coding, Exposition, Format};
+
+/// What is timed, and beside which of these.
+const KINDS: [(&str, usize); 7] = [
+    ("text: prometheus::TextEncoder", 0),
+    ("text: fresh, nothing reused", 0),
+    ("text: warm, 0.1 % of the series changed", 0),
+    ("text: again, the same snapshot", 0),
+    ("gzip: prometheus::TextEncoder and flate2", 4),
+    ("gzip: fresh, nothing reused", 4),
+    ("gzip: warm, 0.1 % of the series changed", 4),
+];
+
+/// A whole page in gzip, as Prometheus asks for it; its length.
+fn gzip_page(exposition: &Exposition) -> usize {
+    exposition.page(Format::OpenMetrics, Coding::Gzip).parts.iter().map(bytes::Bytes::len).sum()
+}
+
+/// Their page in gzip at the same level; its length.
+fn their_gzip_page(families: &[MetricFamily]) -> usize {
+    let text = prometheus::TextEncoder::new().encode_to_string(families).expect("counters with labels encode");
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(text.as_bytes()).and_then(|()| gzip.finish()).expect("a Vec takes every write").len()
+}
+
+fn main() {
+    let own = series::own();
+    println!("{:>9}  {:<40} {:>12} {:>14}  {:>9}", "series", "page", "median", "per series", "ratio");
+    for (count, rounds) in [(10_000, 31), (100_000, 15), (1_000_000, 5)] {
+        let clock = SystemClock::new();
+        let timed = |work: &mut dyn FnMut() -> usize| {
+            let start = clock.elapsed();
+            black_box(work());
+            clock.elapsed() - start
+        };
+        let snapshot = series::snapshot(count);
+        let families = series::families(&snapshot);
+        let snapshots = Arc::new(ArcSwap::new(Arc::clone(&snapshot)));
+        let exposition = series::exposition(&own, &snapshots);
+        series::disconnects(&exposition);
+        gzip_page(&exposition);
+        let mut times: [Vec<Duration>; KINDS.len()] = Default::default();
+        for _ in 0..rounds {
+            times[0].push(timed(&mut || series::theirs(&families)));
+            times[1].push(timed(&mut || series::fresh(&own, &snapshot)));
+            snapshots.store(series::successor(&snapshots.load()));
+            times[2].push(timed(&mut || series::disconnects(&exposition)));
+            times[3].push(timed(&mut || series::disconnects(&exposition)));
+            let cold = series::exposition(&own, &snapshots);
+            times[4].push(timed(&mut || their_gzip_page(&families)));
+            times[5].push(timed(&mut || gzip_page(&cold)));
+            times[6].push(timed(&mut || gzip_page(&exposition)));
+        }
+        let medians = times.map(|mut times| {
+            times.sort_unstable();
+            times[times.len() / 2]
+        });
+        for ((kind, beside), median) in KINDS.iter().zip(medians) {
+            let per_series = median.as_secs_f64() * 1e9 / count as f64;
+            let ratio = medians[*beside].as_secs_f64() / median.as_secs_f64();
+            println!("{count:>9}  {kind:<40} {median:>12.1?} {per_series:>11.1} ns  {ratio:>8.1}x");
+        }
+    }
+}
