@@ -47,7 +47,7 @@ pub(super) fn label_value(out: &mut Vec<u8>, value: &str) {
 }
 
 fn needs_escape(byte: u8) -> bool {
-    (byte == b'\\') | (byte == b'"') | (byte == b'\n')
+    matches!(byte, b'\\' | b'"' | b'\n')
 }
 
 /// Whether nothing needs escaping. Names rarely do, so this is most of the work of writing one: sixteen bytes are
