@@ -1,7 +1,6 @@
 //! What is written to the books, and what is read back from them.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::UnixSeconds;
@@ -29,30 +28,6 @@ pub struct StreamLabels {
     pub stream: Arc<str>,
     /// `reason`
     pub reason: Reason,
-}
-
-/// Longest user agent in bytes that tells scrapers apart.
-pub const USER_AGENT_BYTES: usize = 128;
-
-/// One reader of the metrics page.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Scraper {
-    /// Its address; an IPv4 address is one, even on an IPv6 socket.
-    pub peer: IpAddr,
-    /// Its `User-Agent`, cut to [`USER_AGENT_BYTES`]; empty where it sent none.
-    pub user_agent: String,
-}
-
-impl Scraper {
-    /// A scraper at `peer` that calls itself `user_agent`.
-    #[must_use]
-    pub fn new(peer: IpAddr, user_agent: &[u8]) -> Self {
-        let mut user_agent = String::from_utf8_lossy(user_agent).into_owned();
-        while user_agent.len() > USER_AGENT_BYTES {
-            user_agent.pop();
-        }
-        Self { peer: peer.to_canonical(), user_agent }
-    }
 }
 
 /// How long pushes lasted.
@@ -104,8 +79,6 @@ pub struct Posting {
     pub domains: Vec<DomainAdd>,
     /// Series, domains and accounts that show their totals from now on.
     pub release: Release,
-    /// The regular scrapers, when they are others than before.
-    pub scrapers: Option<BTreeSet<Scraper>>,
     /// How far a listing has come.
     pub progress: Option<ScopeProgress>,
     /// Forget what ended before: groups and slices of an account below its floor, and records.
@@ -124,7 +97,6 @@ impl Posting {
             && self.domains.is_empty()
             && self.release.is_empty()
             && self.progress.is_none()
-            && self.scrapers.is_none()
             && self.floor.is_none()
             && self.records_until.is_none()
     }
@@ -273,8 +245,6 @@ pub struct Books {
     pub series: Vec<SeriesBooks>,
     /// The class families, in order of first appearance.
     pub domains: Vec<DomainBooks>,
-    /// The regular scrapers.
-    pub scrapers: BTreeSet<Scraper>,
 }
 
 /// One account.

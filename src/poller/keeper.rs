@@ -3,7 +3,6 @@
 //! It is a thread, since SQLite blocks. Whoever has something to write sends a message and waits for the receipt;
 //! readers take the newest [`Snapshot`] and never wait. A snapshot is swapped in only after its posting is durable.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
@@ -14,15 +13,12 @@ use tokio::sync::oneshot;
 use super::observation::{Bench, ClientIp, Observation, Receipt, Sorted};
 use crate::clock::{Clock, UnixSeconds};
 use crate::ledger::{AccountBooks, Books, Ledger, LedgerError, NewAccount, Posting, Release};
-use crate::publication::{Publication, Scrape, Scraper, Snapshot, Terms};
+use crate::publication::{Publication, Scrape, Snapshot, Terms};
 use crate::reason::Classifier;
 use crate::session::{IdentityKey, Name};
 
 /// How often holds are looked at.
 const RELEASE_TICK: Duration = Duration::from_millis(200);
-
-/// How often the regular scrapers are written down, when they are others than before.
-const SCRAPERS_TICK: Duration = Duration::from_secs(5);
 
 /// Told how long each commit took, or that it failed.
 pub type CommitObserver = Box<dyn Fn(Result<Duration, &LedgerError>) + Send>;
@@ -164,8 +160,6 @@ pub struct Keeper {
     messages: Receiver<Message>,
     /// The ledger failed and could not be read again yet.
     in_doubt: bool,
-    /// The regular scrapers as the ledger knows them.
-    regulars: BTreeSet<Scraper>,
 }
 
 impl Keeper {
@@ -175,15 +169,12 @@ impl Keeper {
     /// When they cannot be read.
     pub fn open(mut ledger: Box<dyn Ledger>, options: KeeperOptions) -> Result<(Self, KeeperHandle), LedgerError> {
         let books = ledger.read()?;
-        let (key, accounts, regulars) = (books.key.clone(), books.accounts.clone(), books.scrapers.clone());
+        let (key, accounts) = (books.key.clone(), books.accounts.clone());
         let publication = Publication::new(books, options.terms, options.clock.elapsed());
         let snapshot = Arc::new(ArcSwap::from_pointee(publication.snapshot()));
         let (sender, messages) = channel();
         let handle = KeeperHandle { messages: sender, snapshot: Arc::clone(&snapshot) };
-        Ok((
-            Self { ledger, key, accounts, publication, options, snapshot, messages, in_doubt: false, regulars },
-            handle,
-        ))
+        Ok((Self { ledger, key, accounts, publication, options, snapshot, messages, in_doubt: false }, handle))
     }
 
     /// Works until told to stop.
@@ -191,17 +182,13 @@ impl Keeper {
     /// # Errors
     /// When the ledger turned out unusable and was set aside.
     pub fn run(mut self) -> Result<(), LedgerError> {
-        let (mut next_release, mut next_scrapers) = (Duration::ZERO, Duration::ZERO);
+        let mut next_release = Duration::ZERO;
         loop {
             let message = self.messages.recv_timeout(RELEASE_TICK);
             let elapsed = self.options.clock.elapsed();
             if elapsed >= next_release {
                 self.release()?;
                 next_release = elapsed + RELEASE_TICK.min(self.options.terms.hold_max);
-            }
-            if elapsed >= next_scrapers {
-                self.write_scrapers(elapsed)?;
-                next_scrapers = elapsed + SCRAPERS_TICK;
             }
             match message {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -348,23 +335,10 @@ impl Keeper {
         if release.is_empty() {
             return Ok(());
         }
-        self.commit_or_later(&Posting { release, ..Posting::default() })
-    }
-
-    /// After a restart the regulars are waited for, though they have not come twice again.
-    fn write_scrapers(&mut self, elapsed: Duration) -> Result<(), LedgerError> {
-        let regulars = self.publication.regular_scrapers(elapsed);
-        if regulars == self.regulars {
-            return Ok(());
-        }
-        self.regulars.clone_from(&regulars);
-        self.commit_or_later(&Posting { scrapers: Some(regulars), ..Posting::default() })
-    }
-
-    /// Commits what nobody waits for. On failure a later tick tries again; the observer has told of it.
-    fn commit_or_later(&mut self, posting: &Posting) -> Result<(), LedgerError> {
-        match self.settle_doubt().and_then(|()| self.commit(posting)) {
+        let done = self.settle_doubt().and_then(|()| self.commit(&Posting { release, ..Posting::default() }));
+        match done {
             Err(error @ LedgerError::SetAside { .. }) => Err(error),
+            // Held a little longer; the observer has told of it and the next tick tries again.
             _ => Ok(()),
         }
     }
@@ -428,7 +402,6 @@ impl Keeper {
         self.ledger.reopen()?;
         let books: Books = self.ledger.read()?;
         self.accounts.clone_from(&books.accounts);
-        self.regulars.clone_from(&books.scrapers);
         self.publication.reload(books, self.options.clock.elapsed());
         self.snapshot.store(Arc::new(self.publication.snapshot()));
         self.in_doubt = false;

@@ -81,7 +81,7 @@ impl Publication {
             held_series: HashMap::new(),
             held_domains: HashMap::new(),
             hidden_since: HashMap::new(),
-            scrapers: Scrapers::new(books.scrapers.clone(), terms.hold_max, elapsed),
+            scrapers: Scrapers::new(elapsed),
             blocks: Vec::new(),
             visible_series: 0,
             generation: 0,
@@ -166,19 +166,13 @@ impl Publication {
 
     /// Notes that a scraper has read a snapshot to its end.
     pub fn scraped(&mut self, scrape: Scrape, elapsed: Duration) {
-        self.scrapers.scraped(scrape, elapsed);
-    }
-
-    /// The scrapers that come again and again.
-    #[must_use]
-    pub fn regular_scrapers(&self, elapsed: Duration) -> BTreeSet<Scraper> {
-        self.scrapers.regulars(elapsed)
+        self.scrapers.scraped(scrape, elapsed, self.terms.hold_max);
     }
 
     /// What may be released now.
     #[must_use]
     pub fn due(&self, elapsed: Duration) -> Release {
-        let read_by_all = self.scrapers.read_by_all(elapsed);
+        let read_by_all = self.scrapers.read_by_all(elapsed, self.terms.hold_max);
         let due = |hold: &Hold| {
             elapsed.saturating_sub(hold.since) >= self.terms.hold_max
                 || read_by_all.is_some_and(|generation| generation >= hold.generation)

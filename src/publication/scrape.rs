@@ -1,6 +1,30 @@
 //! Who has read what: the reader's side of a hold.
 
-pub use crate::ledger::{Scraper, USER_AGENT_BYTES};
+use std::net::IpAddr;
+
+/// Longest user agent in bytes that tells scrapers apart.
+pub const USER_AGENT_BYTES: usize = 128;
+
+/// One reader of the metrics page.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Scraper {
+    /// Its address; an IPv4 address is one, even on an IPv6 socket.
+    pub peer: IpAddr,
+    /// Its `User-Agent`, cut to [`USER_AGENT_BYTES`]; empty where it sent none.
+    pub user_agent: String,
+}
+
+impl Scraper {
+    /// A scraper at `peer` that calls itself `user_agent`.
+    #[must_use]
+    pub fn new(peer: IpAddr, user_agent: &[u8]) -> Self {
+        let mut user_agent = String::from_utf8_lossy(user_agent).into_owned();
+        while user_agent.len() > USER_AGENT_BYTES {
+            user_agent.pop();
+        }
+        Self { peer: peer.to_canonical(), user_agent }
+    }
+}
 
 /// A whole metrics page, the stream counter included, that was written to a scraper's socket to its last byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +37,6 @@ pub struct Scrape {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use super::*;
 
     #[test]

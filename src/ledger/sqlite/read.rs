@@ -1,14 +1,13 @@
 //! From rows to books.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::{broken_or, sqlite};
 use crate::ledger::{
-    AccountBooks, Books, DURATION_BOUNDS, DomainBooks, DomainTotals, LedgerError, ScopeBooks, Scraper, SeriesBooks,
-    StreamLabels,
+    AccountBooks, Books, DURATION_BOUNDS, DomainBooks, DomainTotals, LedgerError, ScopeBooks, SeriesBooks, StreamLabels,
 };
 use crate::listing::{Filter, Group, SliceCount, SliceId};
 use crate::reason::{Class, Reason};
@@ -46,7 +45,6 @@ pub(super) fn books(connection: &Connection) -> Result<Books, LedgerError> {
         accounts: accounts(connection)?,
         series: series(connection)?,
         domains: domains(connection)?,
-        scrapers: scrapers(connection)?,
     };
     let by_stream: u64 = books.series.iter().map(|series| series.total).sum();
     let by_reason: u64 = books.domains.iter().flat_map(|domain| domain.total.disconnects).sum();
@@ -152,18 +150,6 @@ fn domains(connection: &Connection) -> Result<Vec<DomainBooks>, LedgerError> {
         Ok(())
     })?;
     Ok(domains)
-}
-
-fn scrapers(connection: &Connection) -> Result<BTreeSet<Scraper>, LedgerError> {
-    let mut scrapers = BTreeSet::new();
-    each(connection, "SELECT peer, user_agent FROM scraper", |row| {
-        // What is no address is no scraper any more.
-        if let Ok(peer) = row.get_ref(0)?.as_str()?.parse() {
-            scrapers.insert(Scraper { peer, user_agent: row.get(1)? });
-        }
-        Ok(())
-    })?;
-    Ok(scrapers)
 }
 
 /// Domains and apps are few and every series has one.

@@ -84,13 +84,6 @@ CREATE TABLE domain_duration (
     PRIMARY KEY (domain, class, up_to)
 ) STRICT, WITHOUT ROWID;
 
--- Programs that read the metrics page again and again; after a restart each has to see a baseline before its release.
-CREATE TABLE scraper (
-    peer TEXT NOT NULL,
-    user_agent TEXT NOT NULL,
-    PRIMARY KEY (peer, user_agent)
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE record (
     id INTEGER PRIMARY KEY,
     account TEXT NOT NULL,

@@ -1,14 +1,10 @@
 //! From a posting to rows, in one transaction.
 
-use std::collections::BTreeSet;
-
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::sqlite;
 use crate::clock::UnixSeconds;
-use crate::ledger::{
-    DURATION_BOUNDS, DomainAdd, LedgerError, Posting, Record, Revision, ScopeProgress, Scraper, SeriesAdd,
-};
+use crate::ledger::{DURATION_BOUNDS, DomainAdd, LedgerError, Posting, Record, Revision, ScopeProgress, SeriesAdd};
 use crate::listing::{Filter, Group};
 use crate::session::Name;
 
@@ -43,9 +39,6 @@ fn rows(tx: &Transaction<'_>, posting: &Posting) -> rusqlite::Result<()> {
         domain(tx, add)?;
     }
     release(tx, posting)?;
-    if let Some(scrapers) = &posting.scrapers {
-        regulars(tx, scrapers)?;
-    }
     if let Some(progress) = &posting.progress {
         scope(tx, progress)?;
     }
@@ -206,15 +199,6 @@ fn release(tx: &Transaction<'_>, posting: &Posting) -> rusqlite::Result<()> {
     }
     for name in &posting.release.accounts {
         tx.prepare_cached("UPDATE account SET published = 1 WHERE name = ?1")?.execute([name])?;
-    }
-    Ok(())
-}
-
-fn regulars(tx: &Transaction<'_>, scrapers: &BTreeSet<Scraper>) -> rusqlite::Result<()> {
-    tx.execute("DELETE FROM scraper", [])?;
-    let mut insert = tx.prepare_cached("INSERT INTO scraper (peer, user_agent) VALUES (?1, ?2)")?;
-    for scraper in scrapers {
-        insert.execute(params![scraper.peer.to_string(), scraper.user_agent])?;
     }
     Ok(())
 }
