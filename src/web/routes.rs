@@ -11,7 +11,7 @@ use hyper::header::{
     RETRY_AFTER, USER_AGENT, VARY,
 };
 use hyper::{Method, Request, Response, StatusCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::answer::{Answer, Parts};
 use super::{Progress, Site, landing};
@@ -52,10 +52,12 @@ impl Routes {
         let has_body = !request.body().is_end_stream();
         let mut answer = match self.permit(request.uri().path()) {
             Ok(permit) => {
-                permit.into_iter().for_each(|permit| progress.hold(permit));
+                if let Some(permit) = permit {
+                    progress.hold(permit);
+                }
                 self.answer(&request, client).await
             }
-            Err(answer) => answer,
+            Err(_) => self.at_limit(),
         };
         if has_body {
             // Nothing here takes a body; what comes after one that nobody reads cannot be told from it.
@@ -64,13 +66,18 @@ impl Routes {
         Ok(answer.on(progress))
     }
 
-    /// Health must be told even at the limit, and costs nothing.
-    fn permit(&self, path: &str) -> Result<Option<OwnedSemaphorePermit>, Answer> {
-        let Some(requests) = self.requests.as_ref().filter(|_| !path.starts_with("/-/")) else { return Ok(None) };
-        Arc::clone(requests).try_acquire_owned().map(Some).map_err(|_| {
-            let text = format!("limit of concurrent requests reached ({}), try again later\n", self.site.max_requests);
-            Answer::text(StatusCode::SERVICE_UNAVAILABLE, text).with(RETRY_AFTER, HeaderValue::from_static("1"))
-        })
+    /// A place among the requests that are answered at a time; none is needed without a limit, and for health, which
+    /// must be told even at the limit.
+    fn permit(&self, path: &str) -> Result<Option<OwnedSemaphorePermit>, TryAcquireError> {
+        match &self.requests {
+            Some(requests) if !path.starts_with("/-/") => Arc::clone(requests).try_acquire_owned().map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn at_limit(&self) -> Answer {
+        let text = format!("limit of concurrent requests reached ({}), try again later\n", self.site.max_requests);
+        Answer::text(StatusCode::SERVICE_UNAVAILABLE, text).with(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
     async fn answer(&self, request: &Request<Incoming>, client: Client) -> Answer {
