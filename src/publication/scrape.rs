@@ -31,6 +31,8 @@ impl Scraper {
 pub struct Scrape {
     /// Who read it.
     pub scraper: Scraper,
+    /// The number of the connection it went over.
+    pub connection: u64,
     /// [`super::Snapshot::generation`] of what was read.
     pub generation: u64,
 }

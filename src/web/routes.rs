@@ -18,6 +18,9 @@ use super::{Progress, Site, landing};
 use crate::metrics::exposition::{self, Coding};
 use crate::publication::{Scrape, Scraper};
 
+/// The address of a client and the number of its connection.
+pub(super) type Client = (IpAddr, u64);
+
 /// The site with its limit on requests at a time.
 #[derive(Debug)]
 pub(super) struct Routes {
@@ -35,11 +38,15 @@ impl Routes {
         (self.site.on_scraped)(scrape);
     }
 
+    pub(super) fn disconnected(&self, connection: u64) {
+        (self.site.on_disconnected)(connection);
+    }
+
     /// Answers one request, however odd, without a look at its body.
     pub(super) async fn respond(
         &self,
         request: Request<Incoming>,
-        peer: IpAddr,
+        client: Client,
         progress: Arc<Progress>,
     ) -> Result<Response<Parts>, Infallible> {
         let has_body = !request.body().is_end_stream();
@@ -48,7 +55,7 @@ impl Routes {
                 if let Some(permit) = permit {
                     progress.hold(permit);
                 }
-                self.answer(&request, peer).await
+                self.answer(&request, client).await
             }
             Err(_) => self.at_limit(),
         };
@@ -73,7 +80,7 @@ impl Routes {
         Answer::text(StatusCode::SERVICE_UNAVAILABLE, text).with(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
-    async fn answer(&self, request: &Request<Incoming>, peer: IpAddr) -> Answer {
+    async fn answer(&self, request: &Request<Incoming>, client: Client) -> Answer {
         let path = request.uri().path();
         let method = request.method();
         let reads = method == Method::GET || method == Method::HEAD;
@@ -86,7 +93,7 @@ impl Routes {
             }
             "/-/reload" => Answer::not_allowed("POST, PUT"),
             _ if !reads => Answer::not_allowed("GET, HEAD"),
-            _ if path == self.site.telemetry_path => self.metrics(request, peer).await,
+            _ if path == self.site.telemetry_path => self.metrics(request, client).await,
             "/-/healthy" => self.healthy(),
             "/-/ready" => self.ready(),
             landing::STYLE_PATH => landing::style(),
@@ -94,7 +101,7 @@ impl Routes {
         }
     }
 
-    async fn metrics(&self, request: &Request<Incoming>, peer: IpAddr) -> Answer {
+    async fn metrics(&self, request: &Request<Incoming>, (peer, connection): Client) -> Answer {
         let headers = request.headers();
         let offer = exposition::format(&all(headers, &ACCEPT));
         let coding = exposition::coding(&all(headers, &ACCEPT_ENCODING));
@@ -112,7 +119,7 @@ impl Routes {
         }
         if request.method() == Method::GET {
             let user_agent = headers.get(USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes);
-            answer.scrape = Some(Scrape { scraper: Scraper::new(peer, user_agent), generation });
+            answer.scrape = Some(Scrape { scraper: Scraper::new(peer, user_agent), connection, generation });
         }
         answer
     }

@@ -106,6 +106,7 @@ struct Server {
     board: Arc<Board>,
     clock: Arc<ManualClock>,
     scrapes: mpsc::Receiver<Scrape>,
+    ended: mpsc::Receiver<u64>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     stopped: mpsc::Receiver<()>,
 }
@@ -119,6 +120,7 @@ impl Server {
         let clock = Arc::new(ManualClock::new(1_767_230_000));
         let board = Arc::new(Board::new(["main <b>&".to_owned()], Duration::from_secs(90), clock.elapsed()));
         let (report, scrapes) = mpsc::channel();
+        let (tell_end, ended) = mpsc::channel();
         let mut site = Site {
             telemetry_path: "/metrics".to_owned(),
             max_requests: 40,
@@ -127,6 +129,7 @@ impl Server {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             build: BUILD,
             on_scraped: Box::new(move |scrape| report.send(scrape).unwrap_or_default()),
+            on_disconnected: Box::new(move |connection| tell_end.send(connection).unwrap_or_default()),
             limits: Limits::default(),
         };
         change(&mut site);
@@ -145,7 +148,7 @@ impl Server {
             tell_stopped.send(()).unwrap_or_default();
         });
         let address = address.recv_timeout(PATIENCE).unwrap();
-        Self { address, board, clock, scrapes, stop: Some(stop), stopped }
+        Self { address, board, clock, scrapes, ended, stop: Some(stop), stopped }
     }
 
     fn connect(&self) -> TcpStream {

@@ -45,6 +45,27 @@ fn one_connection_serves_many_scrapes_and_reports_each() {
 }
 
 #[test]
+fn clients_that_look_alike_are_told_apart_by_their_connections() {
+    let server = Server::start(snapshot(1, vec![series("room", 1)]));
+    let mut streams = [server.connect(), server.connect()];
+    let mut scrape = |which: usize| {
+        send(&mut streams[which], "GET", "/metrics", &[("User-Agent", "Prometheus/3.5.3")]);
+        assert_eq!(Answer::read(&mut streams[which], "GET").status, 200);
+        server.next_scrape()
+    };
+    let (one, other) = (scrape(0), scrape(1));
+    assert_eq!(one.scraper, other.scraper);
+    assert_ne!(one.connection, other.connection);
+    assert_eq!(scrape(0).connection, one.connection);
+    drop(streams);
+    let mut ended = [(); 2].map(|()| server.ended.recv_timeout(PATIENCE).expect("the end of a connection is told"));
+    ended.sort_unstable();
+    let mut expected = [one.connection, other.connection];
+    expected.sort_unstable();
+    assert_eq!(ended, expected);
+}
+
+#[test]
 fn a_head_that_does_not_come_to_an_end_is_cut_off() {
     let server = Server::with(snapshot(1, []), |site| site.limits.head = Duration::from_millis(300));
     let mut silent = server.connect();
