@@ -58,8 +58,8 @@ pub struct Reading {
     pub broken: Vec<BrokenRow>,
     /// The response is the answer to a confirmation: it unsettles nothing further.
     pub confirming: bool,
-    /// The response shows a whole group: what differs from before has been corrected by the API.
-    pub may_revise: bool,
+    /// The group that the response shows whole: what differs from before has been corrected by the API.
+    pub revises: Option<GroupId>,
     /// What is complete once these rows are in and settled.
     pub progress: Progress,
 }
@@ -151,7 +151,10 @@ struct Marks {
 struct Confirmation {
     unsettled: Unsettled,
     around_start: bool,
+    /// Whether the responses so far held all of their rows.
     whole: bool,
+    /// Whether one of them showed the group.
+    shown: bool,
 }
 
 #[derive(Debug)]
@@ -290,7 +293,7 @@ impl Pass {
                 self.mark_incomplete();
                 continue;
             }
-            self.confirmations.push(Confirmation { unsettled, around_start: false, whole: true });
+            self.confirmations.push(Confirmation { unsettled, around_start: false, whole: true, shown: false });
         }
     }
 
@@ -465,12 +468,17 @@ impl Pass {
         if !whole {
             self.mark_incomplete();
         }
-        let second = confirmation.around_start;
-        let may_revise = second && confirmation.whole;
-        if !second && confirmation.unsettled.group.start > self.bounds.floor {
+        let reading = self.read(page);
+        let group = &confirmation.unsettled.group;
+        let shown = reading.sessions.iter().any(|session| session.is_of(group));
+        // Around its ends a group is shown whole or, where the API's window is of starts, not at all. Around its start
+        // it may be shown in part, unless that is the only place where it is shown.
+        let revises = (confirmation.whole && shown && !confirmation.shown).then(|| group.clone());
+        confirmation.shown |= shown;
+        if !confirmation.around_start && group.start > self.bounds.floor {
             self.confirmations.push(Confirmation { around_start: true, ..confirmation });
         }
-        Reading { confirming: true, may_revise, ..self.read(page) }
+        Reading { confirming: true, revises, ..reading }
     }
 
     fn confirmation_query(&self, confirmation: &Confirmation) -> Query {

@@ -185,7 +185,8 @@ impl<S: EventSource> AccountLoop<S> {
             let pause = if refused { interval.max(AFTER_REFUSAL) } else { interval };
             due = (due + pause).max(Instant::now());
             if !refused && !self.report.failing() {
-                self.sweep_until(due).await;
+                // Polls that take longer than their interval must not starve the sweeps.
+                self.sweep_until(due.max(Instant::now() + interval / 4)).await;
             }
         }
     }
@@ -387,7 +388,7 @@ impl<S: EventSource> AccountLoop<S> {
             scope: scope.clone(),
             sessions: reading.sessions,
             confirming: reading.confirming,
-            may_revise: reading.may_revise,
+            revises: reading.revises,
             progress: reading.progress,
             seen: self.options.clock.now(),
         };
