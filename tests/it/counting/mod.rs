@@ -91,6 +91,11 @@ fn whatever_the_api_means_by_its_window_every_session_counts_exactly_once() {
     }
 }
 
+#[test]
+fn a_corrected_address_does_not_pass_for_the_row_that_came_beside_it() {
+    simulate(69);
+}
+
 const DAY: i64 = 24 * 3600;
 
 /// A session of stream `stream` that ended at `end` and is shown `late` seconds after.
