@@ -4,6 +4,7 @@
 mod counting;
 mod floors;
 mod live;
+mod readme;
 mod reasons;
 mod settings;
 mod signing;
