@@ -8,6 +8,7 @@ mod floors;
 mod ledger;
 mod live;
 mod publication;
+mod readme;
 mod reasons;
 mod settings;
 mod signing;
