@@ -88,10 +88,15 @@ struct House {
 
 /// Runs until `stop` completes, then stops polling, finishes the commit in hand and drains scrapes.
 ///
+/// `listeners` are those of [`listen`]: whoever asked for port 0 knows from them where the exporter answers.
+///
 /// # Errors
 /// When it cannot start, or a part of it ends by itself.
-pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), AppError> {
-    let listeners = listen(&settings.web.listen_addresses).await?;
+pub async fn run(
+    settings: Settings,
+    listeners: Vec<TcpListener>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), AppError> {
     let mut house = build(&settings, settings.series.hold_max)?;
     let names: Vec<&str> = house.loops.iter().map(|(name, _)| name.as_str()).collect();
     let addresses: Vec<String> =
@@ -297,7 +302,11 @@ fn state_name(settings: &Settings) -> String {
     }
 }
 
-async fn listen(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, AppError> {
+/// Takes the addresses, before anything else is started.
+///
+/// # Errors
+/// When one of them cannot be had.
+pub async fn listen(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, AppError> {
     let mut listeners = Vec::new();
     for address in addresses {
         let mut bound = Err(std::io::Error::other("no address to bind"));

@@ -171,7 +171,11 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         None => {
             let settings = load(flags, &[])?;
             telemetry::start(&settings.log);
-            block_on(async { Ok(app::run(settings, app::stop_signal()?).await?) })?;
+            block_on(async {
+                let stop = app::stop_signal()?;
+                let listeners = app::listen(&settings.web.listen_addresses).await?;
+                Ok(app::run(settings, listeners, stop).await?)
+            })?;
         }
         Some(Command::Demo { simulator }) => demo(flags, &simulator)?,
         Some(Command::Simulate { listen_address, scenario, secret_id, secret_key }) => {
@@ -209,7 +213,8 @@ fn demo(flags: &Flags, simulator: &str) -> Result<(), Failure> {
         base.extend(state.map(|state| ("state.path".into(), state)));
         let settings = load(flags, &base)?;
         telemetry::start(&settings.log);
-        let port = settings.web.listen_addresses.first().map_or(0, settings::ListenAddress::port);
+        let listeners = app::listen(&settings.web.listen_addresses).await?;
+        let port = listeners.first().and_then(|at| at.local_addr().ok()).map_or(0, |at| at.port());
         say(&format!(
             "The simulator plays the cloud, the exporter polls it. Open:\n  \
              http://localhost:{port}/          status\n  \
@@ -218,7 +223,7 @@ fn demo(flags: &Flags, simulator: &str) -> Result<(), Failure> {
             path = settings.web.telemetry_path,
             endpoint = simulator.endpoint(),
         ));
-        app::run(settings, stop).await?;
+        app::run(settings, listeners, stop).await?;
         simulator.stop();
         Ok(())
     })

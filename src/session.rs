@@ -111,6 +111,12 @@ impl PushSession {
         GroupId { domain: self.domain.clone(), app: self.app.clone(), stream: self.stream.clone(), start: self.start }
     }
 
+    /// Whether this session belongs to `group`.
+    #[must_use]
+    pub fn is_of(&self, group: &GroupId) -> bool {
+        self.start == group.start && self.stream == group.stream && self.app == group.app && self.domain == group.domain
+    }
+
     /// What tells this row from others of its group.
     #[must_use]
     pub fn fact(&self, key: &IdentityKey) -> Fact {

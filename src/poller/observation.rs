@@ -20,8 +20,8 @@ pub struct Observation {
     pub sessions: Vec<PushSession>,
     /// It answers a confirmation, so nothing further is unsettled by it.
     pub confirming: bool,
-    /// It shows a whole group: what differs was corrected.
-    pub may_revise: bool,
+    /// The group that it shows whole: what differs was corrected.
+    pub revises: Option<GroupId>,
     /// What is complete once it is in, unless it leaves a group unsettled.
     pub progress: Progress,
     /// When it was received.
@@ -164,7 +164,7 @@ impl Bench<'_> {
                 posting.records.push(self.record(observation, key, fact, session, counted));
             }
             if !growth.unaccounted.is_empty() {
-                if observation.may_revise {
+                if observation.revises.as_ref() == Some(&id) {
                     changed |= self.revise(key, &view, &mut group, rows, &mut posting, &mut receipt);
                 } else if !observation.confirming {
                     receipt.unsettled.push(unsettled(id, &view, &group));

@@ -62,8 +62,10 @@ impl Report {
         self.metrics.records(&self.account, Outcome::Unfinished, reading.unfinished);
         self.metrics.records(&self.account, Outcome::Invalid, reading.broken.len() as u64);
         for broken in &reading.broken {
-            if self.is_news(&broken.sample) {
-                let (account, field, sample) = (&self.account, broken.field, &broken.sample);
+            let (field, sample) = (broken.field, &broken.sample);
+            // The start of a row may be that of many, and the field need not be in it.
+            if self.is_news(&format!("{field} {sample}")) {
+                let account = &self.account;
                 warn!(account, field, sample, "row set aside, it cannot be read");
             }
         }

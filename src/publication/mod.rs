@@ -81,7 +81,8 @@ impl Publication {
             held_series: HashMap::new(),
             held_domains: HashMap::new(),
             hidden_since: HashMap::new(),
-            scrapers: Scrapers::new(elapsed, terms.hold_max),
+            // A new ledger has had no scraper yet; after a restart, one that comes once a minute may be on its way.
+            scrapers: Scrapers::new(if books.accounts.is_empty() { elapsed } else { elapsed + terms.hold_max }),
             blocks: Vec::new(),
             visible_series: 0,
             generation: 0,

@@ -40,9 +40,9 @@ impl Seen {
 }
 
 impl Scrapers {
-    /// None known. One that comes every `lately` may not have come yet.
-    pub(super) fn new(elapsed: Duration, lately: Duration) -> Self {
-        Self { connections: HashMap::new(), passing: HashMap::new(), unknown_until: elapsed + lately }
+    /// None met. Until `unknown_until`, some that are on their way may not have come yet.
+    pub(super) fn new(unknown_until: Duration) -> Self {
+        Self { connections: HashMap::new(), passing: HashMap::new(), unknown_until }
     }
 
     pub(super) fn scraped(&mut self, scrape: Scrape, elapsed: Duration, lately: Duration) {
@@ -70,7 +70,7 @@ impl Scrapers {
     }
 
     /// The newest generation that every scraper seen lately has read; none while there is no telling who the scrapers
-    /// are: before any has come twice, within the first `lately` after the start, and while there are too many.
+    /// are: before any has come twice, for a while after a restart, and while there are too many.
     pub(super) fn read_by_all(&self, elapsed: Duration, lately: Duration) -> Option<u64> {
         if elapsed < self.unknown_until {
             return None;
@@ -120,7 +120,7 @@ mod tests {
 
     /// Scrapes at a second, by name and connection, of a generation.
     fn scrapers(scrapes: &[(u64, &str, u64, u64)]) -> Scrapers {
-        let mut scrapers = Scrapers::new(at(0), LATELY);
+        let mut scrapers = Scrapers::new(LATELY);
         for (time, name, connection, generation) in scrapes {
             scrapers.scraped(scrape(name, *connection, *generation), at(*time), LATELY);
         }
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_scraper_with_a_connection_for_each_scrape_is_one() {
-        let mut scrapers = Scrapers::new(at(0), LATELY);
+        let mut scrapers = Scrapers::new(LATELY);
         for n in 0..20 {
             scrapers.scraped(scrape("curl", n, n), at(80 + n), LATELY);
             scrapers.disconnected(n);

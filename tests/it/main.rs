@@ -1,9 +1,13 @@
 //! One test binary; one file per promise.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod command_line;
 mod counting;
+mod exporter;
 mod floors;
+mod ledger;
 mod live;
+mod publication;
 mod reasons;
 mod settings;
 mod signing;

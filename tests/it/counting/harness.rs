@@ -10,7 +10,7 @@ use tencent_live_exporter::listing::{Bounds, Filter, Page, Pass, Query, Row, Sli
 use tencent_live_exporter::poller::{ClientIp, Keeper, KeeperOptions, Observation};
 use tencent_live_exporter::publication::Terms;
 use tencent_live_exporter::reason::Classifier;
-use tencent_live_exporter::session::{Name, PushSession};
+use tencent_live_exporter::session::{GroupId, Name, PushSession};
 
 pub(super) const START: i64 = 1_700_000_000;
 pub(super) const HORIZON: i64 = 72 * 3600;
@@ -142,7 +142,7 @@ impl Exporter {
             let page = api.answer(&query, now);
             let reading = pass.answer(page, self.slices());
             let progress = reading.progress.clone();
-            let receipt = self.observe(reading.sessions, reading.confirming, reading.may_revise, progress.clone(), now);
+            let receipt = self.observe(reading.sessions, reading.confirming, reading.revises, progress.clone(), now);
             if receipt.is_empty() {
                 self.progressed(&progress);
             } else {
@@ -151,7 +151,7 @@ impl Exporter {
         }
         self.incomplete += pass.tally().incomplete_listings;
         let progress = pass.take_progress();
-        self.observe(Vec::new(), false, false, progress.clone(), now);
+        self.observe(Vec::new(), false, None, progress.clone(), now);
         self.progressed(&progress);
     }
 
@@ -159,7 +159,7 @@ impl Exporter {
         &mut self,
         sessions: Vec<PushSession>,
         confirming: bool,
-        may_revise: bool,
+        revises: Option<GroupId>,
         progress: tencent_live_exporter::listing::Progress,
         seen: i64,
     ) -> Vec<tencent_live_exporter::listing::Unsettled> {
@@ -168,7 +168,7 @@ impl Exporter {
             scope: Filter::default(),
             sessions,
             confirming,
-            may_revise,
+            revises,
             progress,
             seen,
         };
