@@ -17,7 +17,7 @@ def test(stage):
     demo = stage.start(
         "demo", stage.exporter_binary(), "demo", "--web.listen-address", "127.0.0.1:0",
         "--simulator.listen-address", "127.0.0.1:0", "--state.path", state)
-    simulator = Simulator(demo.find(r"(http://\S+)/-/truth"))
+    simulator = Simulator(demo.wait_for(r"(http://\S+)/-/truth"))
     exporter = Exporter(demo, state).wait_ready()
     prometheus = stage.prometheus(exporter, "2s").wait_up()
     version = prometheus.api("status/buildinfo")["version"]

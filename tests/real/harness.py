@@ -121,12 +121,15 @@ class Process:
             log.seek(self.log_from)
             return log.read().decode("utf-8", "replace")
 
-    def find(self, pattern, seconds=30):
-        """Waits for a line that matches and returns the pattern's group."""
-        def found():
-            check(self.child.poll() is None, f"{self.name} ended by itself ({self.child.returncode})")
-            return re.search(pattern, self.output())
-        return wait_until(f"{self.name} prints {pattern!r}", found, seconds)[1]
+    def find(self, pattern):
+        """The group of `pattern` in what it has printed, if it has."""
+        check(self.child.poll() is None, f"{self.name} ended by itself ({self.child.returncode})")
+        found = re.search(pattern, self.output())
+        return found and found[1]
+
+    def wait_for(self, pattern, seconds=30):
+        """Waits until it has printed `pattern`, and returns the pattern's group."""
+        return wait_until(f"{self.name} prints {pattern!r}", lambda: self.find(pattern), seconds)
 
     def kill(self):
         """SIGKILL: no chance to finish anything."""
@@ -167,11 +170,22 @@ class Simulator:
 
 
 class Exporter:
-    """One running exporter."""
+    """One running exporter, which may not listen yet."""
 
     def __init__(self, process, state):
         self.process, self.state = process, Path(state)
-        self.url = "http://" + process.find(r'listening="?([0-9.:]+)')
+        self.address = None
+
+    def is_listening(self):
+        """Whether it has told where it listens."""
+        self.address = self.address or self.process.find(r'listening="?([0-9.:]+)')
+        return self.address is not None
+
+    @property
+    def url(self):
+        """Where it listens; waits for it."""
+        wait_until("the exporter listens", self.is_listening, 30)
+        return f"http://{self.address}"
 
     def wait_ready(self, seconds=60):
         """Until every account has had its first finished poll."""
@@ -300,7 +314,7 @@ class Stage:
         file.write_text(scenario)
         process = self.start("simulator", self.exporter_binary(), "simulate", "--listen-address", "127.0.0.1:0",
                              "--scenario", file)
-        return Simulator(process.find(r"endpoint +(\S+)"))
+        return Simulator(process.wait_for(r"endpoint +(\S+)"))
 
     def exporter(self, simulator, settings, state="state"):
         """Starts the exporter against the simulator; `settings` is YAML beside the account."""
@@ -318,7 +332,7 @@ class Stage:
         config = self.folder / f"{name}.yaml"
         config.write_text(
             f"global: {{scrape_interval: {interval}, scrape_timeout: {interval}}}\nscrape_configs:\n"
-            f"  - {{job_name: exporter, static_configs: [{{targets: ['{exporter.url.removeprefix('http://')}']}}]}}\n")
+            f"  - {{job_name: exporter, static_configs: [{{targets: ['{exporter.address}']}}]}}\n")
         process = self.start(
             name, binary or program("PROMETHEUS", "prometheus"), f"--config.file={config}",
             f"--storage.tsdb.path={self.folder / name}", f"--web.listen-address=127.0.0.1:{port}")
