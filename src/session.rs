@@ -114,10 +114,7 @@ impl PushSession {
     /// Whether this session belongs to `group`.
     #[must_use]
     pub fn is_of(&self, group: &GroupId) -> bool {
-        self.start == group.start
-            && self.stream == group.stream
-            && self.app == group.app
-            && self.domain == group.domain
+        self.start == group.start && self.stream == group.stream && self.app == group.app && self.domain == group.domain
     }
 
     /// What tells this row from others of its group.

@@ -160,7 +160,8 @@ async fn broken_rows_are_set_aside_and_harm_no_other() {
     rig.turns(1).await;
     let log = rig.log();
     for field in ["StreamName", "DomainName", "StreamStartTime", "row"] {
-        let told = log.iter().filter(|line| line.contains("row set aside") && line.contains(&format!("field={field} ")));
+        let told =
+            log.iter().filter(|line| line.contains("row set aside") && line.contains(&format!("field={field} ")));
         assert_eq!(told.count(), 1, "{field}: {log:#?}");
     }
 }

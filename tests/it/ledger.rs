@@ -61,12 +61,8 @@ fn many(n: u32) -> Posting {
     let mut durations = DurationHistogram::default();
     (0..n).for_each(|_| durations.observe(60));
     let series = |id: u32| {
-        let labels = StreamLabels {
-            domain: domain.clone(),
-            app: "live".into(),
-            stream: format!("room_{id}").into(),
-            reason,
-        };
+        let labels =
+            StreamLabels { domain: domain.clone(), app: "live".into(), stream: format!("room_{id}").into(), reason };
         SeriesAdd { id, new: Some(NewSeries { labels, created: 6_400 }), total: 1, baseline: 0 }
     };
     let posted = DomainAdd {
@@ -179,7 +175,10 @@ fn is_set_aside(folder: &Folder, bytes: &[u8], what: &str) {
 fn what_is_no_ledger_is_set_aside_and_never_deleted() {
     let folder = Folder::new();
     let foreign = folder.join("foreign.sqlite");
-    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1)").unwrap();
+    rusqlite::Connection::open(&foreign)
+        .unwrap()
+        .execute_batch("CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1)")
+        .unwrap();
     is_set_aside(&folder, &fs::read(foreign).unwrap(), "a database of another program");
     let mut dice = fastrand::Rng::with_seed(3);
     let random: Vec<u8> = std::iter::repeat_with(|| dice.u8(..)).take(30_000).collect();
@@ -426,11 +425,8 @@ impl Expected {
     fn count(&mut self, change: &Change, account: &str, reason: Reason) -> (DomainAdd, SeriesAdd) {
         let (domain_name, created) = (format!("d\"{}\n", change.domain), change.end - 5);
         let place = self.domains.iter().position(|domain| *domain.name == *domain_name);
-        let new_domain = place.is_none().then(|| NewDomain {
-            name: domain_name.as_str().into(),
-            account: account.into(),
-            created,
-        });
+        let new_domain =
+            place.is_none().then(|| NewDomain { name: domain_name.as_str().into(), account: account.into(), created });
         let place = place.unwrap_or_else(|| {
             self.domains.push(DomainBooks {
                 name: domain_name.as_str().into(),

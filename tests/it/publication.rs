@@ -10,9 +10,7 @@ use proptest::prelude::*;
 use tencent_live_exporter::clock::{Clock as _, ManualClock};
 use tencent_live_exporter::ledger::{Books, Ledger, LedgerError, NewAccount, Posting, SqliteLedger};
 use tencent_live_exporter::listing::{Group, Progress};
-use tencent_live_exporter::poller::{
-    ClientIp, Keeper, KeeperError, KeeperHandle, KeeperOptions, Observation, Receipt,
-};
+use tencent_live_exporter::poller::{ClientIp, Keeper, KeeperError, KeeperHandle, KeeperOptions, Observation, Receipt};
 use tencent_live_exporter::publication::{OVERFLOW, Scrape, Scraper, Snapshot, Terms};
 use tencent_live_exporter::reason::{Classifier, Reason, TABLE};
 use tencent_live_exporter::session::{GroupKey, Name, PushSession};
