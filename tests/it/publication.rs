@@ -11,7 +11,7 @@ use tencent_live_exporter::clock::{Clock as _, ManualClock};
 use tencent_live_exporter::ledger::{Books, Ledger, LedgerError, NewAccount, Posting, SqliteLedger};
 use tencent_live_exporter::listing::{Group, Progress};
 use tencent_live_exporter::poller::{ClientIp, Keeper, KeeperError, KeeperHandle, KeeperOptions, Observation, Receipt};
-use tencent_live_exporter::publication::{OVERFLOW, Scrape, Scraper, Snapshot, Terms};
+use tencent_live_exporter::publication::{DurationHistogram, OVERFLOW, Scrape, Scraper, Snapshot, Terms};
 use tencent_live_exporter::reason::{Classifier, Reason, TABLE};
 use tencent_live_exporter::session::{GroupKey, Name, PushSession};
 
@@ -298,11 +298,11 @@ async fn the_class_counters_of_a_new_domain_wait_as_its_series_do() {
     desk.observe(vec![desk.ends("room")]).await;
     assert_eq!(desk.class(DOMAIN, CLIENT_STOPPED), Some(0));
     let snapshot = desk.snapshot();
-    let lasted: u64 = snapshot.domains[0].durations.iter().map(|class| class.count()).sum();
+    let lasted: u64 = snapshot.domains[0].durations.iter().map(DurationHistogram::count).sum();
     assert_eq!(lasted, 0, "the histogram waits with them");
     desk.passes(76).await;
     assert_eq!(desk.class(DOMAIN, CLIENT_STOPPED), Some(1));
-    let lasted: u64 = desk.snapshot().domains[0].durations.iter().map(|class| class.count()).sum();
+    let lasted: u64 = desk.snapshot().domains[0].durations.iter().map(DurationHistogram::count).sum();
     assert_eq!(lasted, 1);
 }
 
