@@ -114,7 +114,7 @@ pub async fn run(
     for (_, account) in house.loops.drain(..) {
         loops.spawn(account.run(stopped.clone()));
     }
-    let keeper = house.keeper.clone();
+    let (scraped, disconnected) = (house.keeper.clone(), house.keeper.clone());
     let site = Site {
         telemetry_path: settings.web.telemetry_path.clone(),
         max_requests: usize::try_from(settings.web.max_requests).unwrap_or(usize::MAX),
@@ -122,7 +122,8 @@ pub async fn run(
         board: Arc::clone(&house.board),
         clock: Arc::clone(&house.clock),
         build: BUILD,
-        on_scraped: Box::new(move |scrape| keeper.scraped(scrape)),
+        on_scraped: Box::new(move |scrape| scraped.scraped(scrape)),
+        on_disconnected: Box::new(move |connection| disconnected.disconnected(connection)),
         limits: Limits::default(),
     };
     let mut web_stopped = stopped.clone();

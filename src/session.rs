@@ -185,10 +185,16 @@ impl Fact {
         Self { end: bits as i64, reason: (bits >> 64) as u32, address: (bits >> 96) as u32 }
     }
 
-    /// Whether `other` may be this row after a correction: the reason is the same, or nothing but the reason changed.
+    /// Whether both rows have one reason: one may be the other with its end or its address corrected.
     #[must_use]
-    pub fn resembles(&self, other: &Fact) -> bool {
-        self.reason == other.reason || (self.end == other.end && self.address == other.address)
+    pub fn has_reason_of(&self, other: &Fact) -> bool {
+        self.reason == other.reason
+    }
+
+    /// Whether at most the reason differs: one may be the other with its reason corrected.
+    #[must_use]
+    pub fn has_end_and_address_of(&self, other: &Fact) -> bool {
+        self.end == other.end && self.address == other.address
     }
 }
 

@@ -71,15 +71,17 @@ impl Group {
     }
 
     /// Facts of `view` that are not accounted for: those that may be corrections, each with the fact it may correct,
-    /// and the others.
+    /// and the others. A correction of end or address is likelier than one of the reason.
     fn corrections(&self, view: &[Fact]) -> (Vec<(Fact, Fact)>, Vec<Fact>) {
         let mut gone = missing_from(&self.accounted, view);
-        let (mut corrections, mut others) = (Vec::new(), Vec::new());
-        for new in missing_from(view, &self.accounted) {
-            match gone.iter().position(|old| old.resembles(&new)) {
-                Some(place) => corrections.push((gone.remove(place), new)),
-                None => others.push(new),
-            }
+        let mut others = missing_from(view, &self.accounted);
+        let mut corrections = Vec::new();
+        for likely in [Fact::has_reason_of, Fact::has_end_and_address_of] {
+            others.retain(|new| {
+                let Some(place) = gone.iter().position(|old| likely(new, old)) else { return true };
+                corrections.push((gone.remove(place), *new));
+                false
+            });
         }
         (corrections, others)
     }
@@ -137,6 +139,13 @@ mod tests {
         let growth = group.grow(&[corrected, other]);
         assert_eq!((growth.counted, growth.unaccounted), (vec![other], vec![corrected]));
         assert_eq!(group.revise(&[corrected, other]), vec![(old, corrected)]);
+        let (moved, alike) = (Fact { address: 9, ..old }, Fact { reason: 0, ..old });
+        let mut group = Group::new(vec![old]);
+        assert_eq!(
+            group.grow(&[alike, moved]).counted,
+            vec![alike],
+            "seed 69: the address was corrected, not the reason"
+        );
         let mut hidden = Group::new(vec![old]);
         assert_eq!(hidden.revise(&[other]), vec![], "a row that resembles none is no correction");
     }

@@ -46,6 +46,7 @@ enum Message {
     Publish { account: String, reply: Reply<()> },
     Forget { account: String, floor: UnixSeconds, records_until: UnixSeconds, reply: Reply<()> },
     Scraped(Scrape),
+    Disconnected(u64),
     Stop,
 }
 
@@ -134,6 +135,12 @@ impl KeeperHandle {
     pub fn scraped(&self, scrape: Scrape) {
         // A keeper that has stopped releases nothing more.
         let _ = self.messages.send(Message::Scraped(scrape));
+    }
+
+    /// Says that a connection has ended.
+    pub fn disconnected(&self, connection: u64) {
+        // A keeper that has stopped releases nothing more.
+        let _ = self.messages.send(Message::Disconnected(connection));
     }
 
     /// Asks the keeper to finish the commit in hand and stop.
@@ -226,6 +233,10 @@ impl Keeper {
             }
             Message::Scraped(scrape) => {
                 self.publication.scraped(scrape, self.options.clock.elapsed());
+                Ok(())
+            }
+            Message::Disconnected(connection) => {
+                self.publication.disconnected(connection);
                 Ok(())
             }
             Message::Stop => Ok(()),

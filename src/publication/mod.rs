@@ -81,7 +81,8 @@ impl Publication {
             held_series: HashMap::new(),
             held_domains: HashMap::new(),
             hidden_since: HashMap::new(),
-            scrapers: Scrapers::new(elapsed),
+            // A new ledger has had no scraper yet; after a restart, one that comes once a minute may be on its way.
+            scrapers: Scrapers::new(if books.accounts.is_empty() { elapsed } else { elapsed + terms.hold_max }),
             blocks: Vec::new(),
             visible_series: 0,
             generation: 0,
@@ -167,6 +168,11 @@ impl Publication {
     /// Notes that a scraper has read a snapshot to its end.
     pub fn scraped(&mut self, scrape: Scrape, elapsed: Duration) {
         self.scrapers.scraped(scrape, elapsed, self.terms.hold_max);
+    }
+
+    /// Notes that a connection has ended.
+    pub fn disconnected(&mut self, connection: u64) {
+        self.scrapers.disconnected(connection);
     }
 
     /// What may be released now.

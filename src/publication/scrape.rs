@@ -19,7 +19,9 @@ impl Scraper {
     #[must_use]
     pub fn new(peer: IpAddr, user_agent: &[u8]) -> Self {
         let mut user_agent = String::from_utf8_lossy(user_agent).into_owned();
-        user_agent.truncate(user_agent.floor_char_boundary(USER_AGENT_BYTES));
+        while user_agent.len() > USER_AGENT_BYTES {
+            user_agent.pop();
+        }
         Self { peer: peer.to_canonical(), user_agent }
     }
 }
@@ -29,6 +31,8 @@ impl Scraper {
 pub struct Scrape {
     /// Who read it.
     pub scraper: Scraper,
+    /// The number of the connection it went over.
+    pub connection: u64,
     /// [`super::Snapshot::generation`] of what was read.
     pub generation: u64,
 }

@@ -71,7 +71,7 @@ impl Answer {
         progress.wrote();
         self.response.map(|parts| Parts {
             left: parts.iter().map(|part| part.len() as u64).sum(),
-            parts: parts.into_iter(),
+            next: parts.into_iter(),
             scrape: self.scrape,
             progress,
         })
@@ -81,7 +81,7 @@ impl Answer {
 /// A body of shared parts. None of them may be empty.
 #[derive(Debug)]
 pub(super) struct Parts {
-    parts: std::vec::IntoIter<Bytes>,
+    next: std::vec::IntoIter<Bytes>,
     left: u64,
     scrape: Option<Scrape>,
     progress: Arc<Progress>,
@@ -92,7 +92,7 @@ impl Body for Parts {
     type Error = std::convert::Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let part = self.parts.next();
+        let part = self.next.next();
         self.left -= part.as_ref().map_or(0, |part| part.len() as u64);
         if self.left == 0 {
             let scrape = self.scrape.take();

@@ -33,7 +33,7 @@ pub(super) async fn run(stream: TcpStream, seat: Seat, routes: Arc<Routes>, mut 
     let socket = Socket { stream, progress: Arc::clone(&progress), routes: Arc::clone(&routes) };
     let service = service_fn(|request| {
         progress.request();
-        routes.respond(request, seat.peer, Arc::clone(&progress))
+        routes.respond(request, (seat.peer, seat.number), Arc::clone(&progress))
     });
     let connection = http1::Builder::new()
         // Ours, see the room's doc; 100 headers is hyper's own limit.
@@ -71,6 +71,7 @@ pub(super) async fn run(stream: TcpStream, seat: Seat, routes: Arc<Routes>, mut 
     })
     .await;
     let peer = seat.peer;
+    routes.disconnected(seat.number);
     match end {
         End::Closed | End::Stopped => {}
         End::Failed(error) => tracing::debug!(%peer, %error, "connection failed"),

@@ -48,6 +48,8 @@ pub struct Site {
     pub build: BuildInfo,
     /// Called for each metrics page that was written whole; must return at once.
     pub on_scraped: Box<dyn Fn(Scrape) + Send + Sync>,
+    /// Called with the number of each connection that has ended; must return at once.
+    pub on_disconnected: Box<dyn Fn(u64) + Send + Sync>,
     /// How long and how many.
     pub limits: Limits,
 }

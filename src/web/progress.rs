@@ -182,7 +182,7 @@ mod tests {
     use crate::publication::Scraper;
 
     fn scrape() -> Scrape {
-        Scrape { scraper: Scraper::new("::1".parse().unwrap(), b"test"), generation: 7 }
+        Scrape { scraper: Scraper::new("::1".parse().unwrap(), b"test"), connection: 1, generation: 7 }
     }
 
     #[test]

@@ -11,12 +11,15 @@ use hyper::header::{
     RETRY_AFTER, USER_AGENT, VARY,
 };
 use hyper::{Method, Request, Response, StatusCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::answer::{Answer, Parts};
 use super::{Progress, Site, landing};
 use crate::metrics::exposition::{self, Coding};
 use crate::publication::{Scrape, Scraper};
+
+/// The address of a client and the number of its connection.
+pub(super) type Client = (IpAddr, u64);
 
 /// The site with its limit on requests at a time.
 #[derive(Debug)]
@@ -35,20 +38,26 @@ impl Routes {
         (self.site.on_scraped)(scrape);
     }
 
+    pub(super) fn disconnected(&self, connection: u64) {
+        (self.site.on_disconnected)(connection);
+    }
+
     /// Answers one request, however odd, without a look at its body.
     pub(super) async fn respond(
         &self,
         request: Request<Incoming>,
-        peer: IpAddr,
+        client: Client,
         progress: Arc<Progress>,
     ) -> Result<Response<Parts>, Infallible> {
         let has_body = !request.body().is_end_stream();
         let mut answer = match self.permit(request.uri().path()) {
             Ok(permit) => {
-                permit.into_iter().for_each(|permit| progress.hold(permit));
-                self.answer(&request, peer).await
+                if let Some(permit) = permit {
+                    progress.hold(permit);
+                }
+                self.answer(&request, client).await
             }
-            Err(answer) => answer,
+            Err(_) => self.at_limit(),
         };
         if has_body {
             // Nothing here takes a body; what comes after one that nobody reads cannot be told from it.
@@ -57,16 +66,21 @@ impl Routes {
         Ok(answer.on(progress))
     }
 
-    /// Health must be told even at the limit, and costs nothing.
-    fn permit(&self, path: &str) -> Result<Option<OwnedSemaphorePermit>, Answer> {
-        let Some(requests) = self.requests.as_ref().filter(|_| !path.starts_with("/-/")) else { return Ok(None) };
-        Arc::clone(requests).try_acquire_owned().map(Some).map_err(|_| {
-            let text = format!("limit of concurrent requests reached ({}), try again later\n", self.site.max_requests);
-            Answer::text(StatusCode::SERVICE_UNAVAILABLE, text).with(RETRY_AFTER, HeaderValue::from_static("1"))
-        })
+    /// A place among the requests that are answered at a time; none is needed without a limit, and for health, which
+    /// must be told even at the limit.
+    fn permit(&self, path: &str) -> Result<Option<OwnedSemaphorePermit>, TryAcquireError> {
+        match &self.requests {
+            Some(requests) if !path.starts_with("/-/") => Arc::clone(requests).try_acquire_owned().map(Some),
+            _ => Ok(None),
+        }
     }
 
-    async fn answer(&self, request: &Request<Incoming>, peer: IpAddr) -> Answer {
+    fn at_limit(&self) -> Answer {
+        let text = format!("limit of concurrent requests reached ({}), try again later\n", self.site.max_requests);
+        Answer::text(StatusCode::SERVICE_UNAVAILABLE, text).with(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    async fn answer(&self, request: &Request<Incoming>, client: Client) -> Answer {
         let path = request.uri().path();
         let method = request.method();
         let reads = method == Method::GET || method == Method::HEAD;
@@ -79,7 +93,7 @@ impl Routes {
             }
             "/-/reload" => Answer::not_allowed("POST, PUT"),
             _ if !reads => Answer::not_allowed("GET, HEAD"),
-            _ if path == self.site.telemetry_path => self.metrics(request, peer).await,
+            _ if path == self.site.telemetry_path => self.metrics(request, client).await,
             "/-/healthy" => self.healthy(),
             "/-/ready" => self.ready(),
             landing::STYLE_PATH => landing::style(),
@@ -87,7 +101,7 @@ impl Routes {
         }
     }
 
-    async fn metrics(&self, request: &Request<Incoming>, peer: IpAddr) -> Answer {
+    async fn metrics(&self, request: &Request<Incoming>, (peer, connection): Client) -> Answer {
         let headers = request.headers();
         let offer = exposition::format(&all(headers, &ACCEPT));
         let coding = exposition::coding(&all(headers, &ACCEPT_ENCODING));
@@ -105,7 +119,7 @@ impl Routes {
         }
         if request.method() == Method::GET {
             let user_agent = headers.get(USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes);
-            answer.scrape = Some(Scrape { scraper: Scraper::new(peer, user_agent), generation });
+            answer.scrape = Some(Scrape { scraper: Scraper::new(peer, user_agent), connection, generation });
         }
         answer
     }

@@ -31,7 +31,7 @@ struct Taken {
 #[derive(Debug)]
 pub(super) struct Seat {
     seats: Arc<Seats>,
-    number: u64,
+    pub(super) number: u64,
     pub(super) peer: IpAddr,
     pub(super) progress: Arc<Progress>,
 }

@@ -1,4 +1,5 @@
 //! What scrapers, browsers and bad clients get from the HTTP server.
+#![expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -57,7 +58,8 @@ fn series(stream: &str, shown: u64) -> StreamSeries {
     StreamSeries { labels: Arc::new(labels), shown, created: 1_767_225_600 }
 }
 
-fn snapshot(generation: u64, series: Vec<StreamSeries>) -> Snapshot {
+fn snapshot(generation: u64, series: impl IntoIterator<Item = StreamSeries>) -> Snapshot {
+    let series: Vec<StreamSeries> = series.into_iter().collect();
     let mut disconnects = [0; Reason::COUNT];
     disconnects[Reason::NetworkError as usize] = series.iter().map(|series| series.shown).sum();
     let mut durations = [DurationHistogram::default(); Class::ALL.len()];
@@ -80,7 +82,7 @@ fn snapshot(generation: u64, series: Vec<StreamSeries>) -> Snapshot {
 /// So many series that no socket buffer takes the page.
 fn big() -> Snapshot {
     let padding = "x".repeat(100);
-    snapshot(7, (0..100_000).map(|i| series(&format!("{i}-{padding}"), i)).collect())
+    snapshot(7, (0..100_000).map(|i| series(&format!("{i}-{padding}"), i)))
 }
 
 fn own() -> Arc<OwnMetrics> {
@@ -104,6 +106,7 @@ struct Server {
     board: Arc<Board>,
     clock: Arc<ManualClock>,
     scrapes: mpsc::Receiver<Scrape>,
+    ended: mpsc::Receiver<u64>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     stopped: mpsc::Receiver<()>,
 }
@@ -117,6 +120,7 @@ impl Server {
         let clock = Arc::new(ManualClock::new(1_767_230_000));
         let board = Arc::new(Board::new(["main <b>&".to_owned()], Duration::from_secs(90), clock.elapsed()));
         let (report, scrapes) = mpsc::channel();
+        let (tell_end, ended) = mpsc::channel();
         let mut site = Site {
             telemetry_path: "/metrics".to_owned(),
             max_requests: 40,
@@ -125,6 +129,7 @@ impl Server {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             build: BUILD,
             on_scraped: Box::new(move |scrape| report.send(scrape).unwrap_or_default()),
+            on_disconnected: Box::new(move |connection| tell_end.send(connection).unwrap_or_default()),
             limits: Limits::default(),
         };
         change(&mut site);
@@ -143,7 +148,7 @@ impl Server {
             tell_stopped.send(()).unwrap_or_default();
         });
         let address = address.recv_timeout(PATIENCE).unwrap();
-        Self { address, board, clock, scrapes, stop: Some(stop), stopped }
+        Self { address, board, clock, scrapes, ended, stop: Some(stop), stopped }
     }
 
     fn connect(&self) -> TcpStream {
@@ -184,7 +189,8 @@ impl Drop for Server {
 }
 
 fn send(stream: &mut TcpStream, method: &str, path: &str, headers: &[(&str, &str)]) {
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers = headers.concat();
     write!(stream, "{method} {path} HTTP/1.1\r\nHost: exporter\r\n{headers}\r\n").unwrap();
 }
 

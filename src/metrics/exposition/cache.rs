@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use flate2::Crc;
 
-use super::disconnects::{DomainFamily, Style, reasons, streams, streams_header};
+use super::disconnects::{BlockText, DomainFamily, Style, reasons, streams, streams_header};
 use super::gzip::Compressor;
 use super::{Coding, Format};
 use crate::publication::{DomainSeries, Snapshot, StreamBlock};
@@ -70,9 +70,23 @@ struct Slot {
     style: Style,
     coding: Coding,
     headers: Vec<Piece>,
-    blocks: Vec<(Arc<StreamBlock>, Piece)>,
+    blocks: Vec<(Arc<StreamBlock>, BlockPiece)>,
     domains: Vec<(Arc<DomainSeries>, [Piece; DomainFamily::ALL.len()])>,
     page: Option<Arc<Disconnects>>,
+}
+
+#[derive(Debug)]
+struct BlockPiece {
+    piece: Piece,
+    /// Where the lines of the piece's text end; empty where the text is not at hand.
+    ends: Vec<usize>,
+}
+
+impl BlockPiece {
+    /// The text this was made from `block` as, if it is still there.
+    fn text<'a>(&'a self, block: &'a StreamBlock) -> Option<BlockText<'a>> {
+        (!self.ends.is_empty()).then(|| BlockText { block, text: &self.piece.bytes, ends: &self.ends })
+    }
 }
 
 impl Slot {
@@ -109,8 +123,14 @@ impl Slot {
             self.headers.extend(DomainFamily::ALL.map(|family| pen.piece(|out| family.header(out, style))));
             self.headers.push(pen.piece(|out| reasons(out, style)));
         }
-        renew(&mut self.blocks, &snapshot.blocks, |block| pen.piece(|out| streams(out, style, block)));
-        renew(&mut self.domains, &snapshot.domains, |domain| {
+        let keeps_text = self.coding == Coding::Identity;
+        renew(&mut self.blocks, &snapshot.blocks, |block, before| {
+            let before = before.and_then(|(source, piece)| piece.text(source));
+            let mut ends = Vec::new();
+            let piece = pen.piece(|out| ends = streams(out, style, block, before.as_ref()));
+            BlockPiece { piece, ends: if keeps_text { ends } else { Vec::new() } }
+        });
+        renew(&mut self.domains, &snapshot.domains, |domain, _| {
             DomainFamily::ALL.map(|family| pen.piece(|out| family.piece(out, style, domain)))
         });
     }
@@ -129,7 +149,7 @@ impl Slot {
             page.parts.push(piece.bytes.clone());
         };
         add(stream_header);
-        self.blocks.iter().for_each(|(_, piece)| add(piece));
+        self.blocks.iter().for_each(|(_, block)| add(&block.piece));
         for (family, header) in domain_headers.iter().enumerate() {
             add(header);
             self.domains.iter().for_each(|(_, pieces)| add(&pieces[family]));
@@ -139,14 +159,15 @@ impl Slot {
     }
 }
 
-/// Makes `kept` follow `sources`: what stands at the same place and is the same allocation stays.
-fn renew<S, P>(kept: &mut Vec<(Arc<S>, P)>, sources: &[Arc<S>], mut make: impl FnMut(&S) -> P) {
+/// Makes `kept` follow `sources`: what stands at the same place and is the same allocation stays; the rest is made,
+/// with a look at what stood there before.
+fn renew<S, P>(kept: &mut Vec<(Arc<S>, P)>, sources: &[Arc<S>], mut make: impl FnMut(&S, Option<&(Arc<S>, P)>) -> P) {
     kept.truncate(sources.len());
     for (index, source) in sources.iter().enumerate() {
         match kept.get_mut(index) {
             Some((from, _)) if Arc::ptr_eq(from, source) => {}
-            Some(stale) => *stale = (Arc::clone(source), make(source)),
-            None => kept.push((Arc::clone(source), make(source))),
+            Some(stale) => *stale = (Arc::clone(source), make(source, Some(stale))),
+            None => kept.push((Arc::clone(source), make(source, None))),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The disconnect families as text, piece by piece: one piece per block of streams, and per domain and family.
 
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, LazyLock};
 
 use super::Format;
 use super::lines::{bound, family_header, integer, label_value, push};
 use crate::clock::UnixSeconds;
 use crate::metrics::names;
-use crate::publication::{DURATION_BOUNDS, DomainSeries, StreamBlock};
+use crate::publication::{DURATION_BOUNDS, DomainSeries, StreamBlock, StreamSeries};
 use crate::reason::{Class, TABLE};
 
 /// How the pieces of one page are written.
@@ -52,38 +53,96 @@ pub(super) fn streams_header(out: &mut Vec<u8>, style: Style) {
     family_header(out, style.format, &names::STREAM_DISCONNECTS);
 }
 
-/// The lines of one block of the stream counter.
-pub(super) fn streams(out: &mut Vec<u8>, style: Style, block: &StreamBlock) {
+/// The text of one block of the stream counter and where its lines end, so that the block's successor can take over
+/// the lines that stay.
+#[derive(Debug)]
+pub(super) struct BlockText<'a> {
+    pub(super) block: &'a StreamBlock,
+    pub(super) text: &'a [u8],
+    pub(super) ends: &'a [usize],
+}
+
+impl BlockText<'_> {
+    /// The bytes of line `index` if `series` would be written the same way.
+    fn line(&self, index: usize, series: &StreamSeries) -> Option<Range<usize>> {
+        let before = self.block.series.get(index)?;
+        let same = Arc::ptr_eq(&before.labels, &series.labels)
+            && before.shown == series.shown
+            && before.created == series.created;
+        same.then(|| index.checked_sub(1).map_or(0, |previous| self.ends[previous])..self.ends[index])
+    }
+}
+
+/// Appends the lines of one block of the stream counter, and gives back where they end.
+pub(super) fn streams(
+    out: &mut Vec<u8>,
+    style: Style,
+    block: &StreamBlock,
+    before: Option<&BlockText<'_>>,
+) -> Vec<usize> {
+    let mut ends = Vec::with_capacity(block.series.len());
+    // Lines that stay are copied together with their neighbours that stay.
+    let mut staying = 0..0;
+    let mut prefix = Prefix::default();
+    for (index, series) in block.series.iter().enumerate() {
+        let old = before.and_then(|before| Some((before.line(index, series)?, before.text)));
+        if let Some((line, text)) = old {
+            if staying.end != line.start {
+                out.extend_from_slice(&text[std::mem::replace(&mut staying, line.start..line.start)]);
+            }
+            staying.end = line.end;
+        } else {
+            if let Some(before) = before {
+                out.extend_from_slice(&before.text[std::mem::replace(&mut staying, 0..0)]);
+            }
+            stream(out, style, series, &mut prefix);
+        }
+        ends.push(out.len() + staying.len());
+    }
+    if let Some(before) = before {
+        out.extend_from_slice(&before.text[staying]);
+    }
+    ends
+}
+
+/// Where the line before begins, up to its stream name, and for which names that is.
+#[derive(Default)]
+struct Prefix<'a> {
+    bytes: Range<usize>,
+    names: Option<(&'a Arc<str>, &'a Arc<str>)>,
+}
+
+fn stream<'a>(out: &mut Vec<u8>, style: Style, series: &'a StreamSeries, prefix: &mut Prefix<'a>) {
     const NAME: &str = "tencent_live_stream_disconnects";
     const START: &str = "tencent_live_stream_disconnects_total{domain=\"";
+    /// What follows the stream name, up to the value, by `Reason as usize`.
+    static TAILS: LazyLock<[String; TABLE.len()]> =
+        LazyLock::new(|| std::array::from_fn(|i| format!("\",reason=\"{}\"}} ", TABLE[i].name)));
+
+    let labels = &series.labels;
+    let line = out.len();
     // Neighbours often share domain and app: then the start of the line before is the start of this one.
-    let (mut start, mut end) = (0, 0);
-    let mut before = None;
-    for series in &block.series {
-        let labels = &series.labels;
-        let line = out.len();
-        let same = before.is_some_and(|(domain, app)| same_text(&labels.domain, domain) && same_text(&labels.app, app));
-        if same {
-            out.extend_from_within(start..end);
-        } else {
-            push(out, &[START]);
-            label_value(out, &labels.domain);
-            push(out, &["\",app=\""]);
-            label_value(out, &labels.app);
-            push(out, &["\",stream=\""]);
-            before = Some((&labels.domain, &labels.app));
-        }
-        (start, end) = (line, line + if same { end - start } else { out.len() - line });
-        label_value(out, &labels.stream);
-        push(out, &["\",reason=\"", labels.reason.as_str(), "\"} "]);
-        let labels_end = out.len() - 1;
-        integer(out, series.shown);
-        out.push(b'\n');
-        if style.created {
-            push(out, &[NAME, "_created"]);
-            out.extend_from_within(line + NAME.len() + "_total".len()..labels_end);
-            end_created(out, series.created);
-        }
+    let same = |(domain, app)| same_text(&labels.domain, domain) && same_text(&labels.app, app);
+    if prefix.names.is_some_and(same) {
+        out.extend_from_within(prefix.bytes.clone());
+    } else {
+        push(out, &[START]);
+        label_value(out, &labels.domain);
+        push(out, &["\",app=\""]);
+        label_value(out, &labels.app);
+        push(out, &["\",stream=\""]);
+        prefix.names = Some((&labels.domain, &labels.app));
+    }
+    prefix.bytes = line..out.len();
+    label_value(out, &labels.stream);
+    push(out, &[&TAILS[labels.reason as usize]]);
+    let labels_end = out.len() - 1;
+    integer(out, series.shown);
+    out.push(b'\n');
+    if style.created {
+        push(out, &[NAME, "_created"]);
+        out.extend_from_within(line + NAME.len() + "_total".len()..labels_end);
+        end_created(out, series.created);
     }
 }
 
@@ -182,7 +241,7 @@ fn escaped(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publication::{StreamLabels, StreamSeries};
+    use crate::publication::StreamLabels;
     use crate::reason::Reason;
 
     fn series(domain: &str, app: &str, stream: &str, shown: u64) -> StreamSeries {
@@ -197,7 +256,7 @@ mod tests {
             series: vec![series("d\"", "a", "1", 1), series("d\"", "a", "2", 20), series("d\"", "", "3", 3)],
         };
         let mut out = Vec::new();
-        streams(&mut out, Style { format: Format::Text, created: false }, &block);
+        streams(&mut out, Style { format: Format::Text, created: false }, &block, None);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "tencent_live_stream_disconnects_total{domain=\"d\\\"\",app=\"a\",stream=\"1\",reason=\"network_error\"} 1\n\
@@ -210,7 +269,7 @@ mod tests {
     fn a_created_line_follows_its_total() {
         let block = StreamBlock { series: vec![series("d", "a", "1", 1), series("d", "a", "2", 2)] };
         let mut out = Vec::new();
-        streams(&mut out, Style { format: Format::OpenMetrics, created: true }, &block);
+        streams(&mut out, Style { format: Format::OpenMetrics, created: true }, &block, None);
         let labels = |stream| format!("{{domain=\"d\",app=\"a\",stream=\"{stream}\",reason=\"network_error\"}}");
         let name = "tencent_live_stream_disconnects";
         assert_eq!(
@@ -221,5 +280,30 @@ mod tests {
                 labels(2)
             )
         );
+    }
+
+    #[test]
+    fn a_successor_reads_as_if_it_had_been_written_afresh() {
+        let style = Style { format: Format::OpenMetrics, created: true };
+        let written = |block: &StreamBlock, before: Option<&BlockText<'_>>| {
+            let mut out = Vec::new();
+            let ends = streams(&mut out, style, block, before);
+            (String::from_utf8(out).unwrap(), ends)
+        };
+        let block = StreamBlock { series: (0..6).map(|i| series("d", "a", &i.to_string(), i)).collect() };
+        let (text, ends) = written(&block, None);
+        let before = BlockText { block: &block, text: text.as_bytes(), ends: &ends };
+        // Every choice of changed series, with a series more, a series less, and as many.
+        for changed in 0..64_u32 {
+            for length in 5..=7 {
+                let mut next = block.clone();
+                next.series.truncate(length);
+                next.series.resize_with(length, || series("d", "a", "new", 1));
+                for (i, series) in next.series.iter_mut().enumerate().filter(|(i, _)| changed & (1 << i) != 0) {
+                    series.shown += 10_u64.pow(u32::try_from(i).unwrap());
+                }
+                assert_eq!(written(&next, Some(&before)), written(&next, None), "{changed:b} {length}");
+            }
+        }
     }
 }

@@ -39,16 +39,32 @@ pub(super) fn push(out: &mut Vec<u8>, texts: &[&str]) {
 /// Appends a label value: `\`, `"` and line feed are escaped, all else stays as it is, as both formats want it.
 #[inline]
 pub(super) fn label_value(out: &mut Vec<u8>, value: &str) {
-    // No early exit, so that the compiler may look at sixteen bytes at a time; names rarely need escaping.
-    if value.bytes().fold(false, |found, byte| found | needs_escape(byte)) {
-        escape(out, value, needs_escape);
-    } else {
+    if is_plain(value.as_bytes()) {
         out.extend_from_slice(value.as_bytes());
+    } else {
+        escape(out, value, needs_escape);
     }
 }
 
 fn needs_escape(byte: u8) -> bool {
-    (byte == b'\\') | (byte == b'"') | (byte == b'\n')
+    matches!(byte, b'\\' | b'"' | b'\n')
+}
+
+/// Whether nothing needs escaping. Names rarely do, so this is most of the work of writing one: sixteen bytes are
+/// looked at a time, the last of them together with some that were looked at before.
+#[inline]
+fn is_plain(bytes: &[u8]) -> bool {
+    fn all_plain<const N: usize>(bytes: &[u8; N]) -> bool {
+        // Without an early exit the compiler compares all N at once.
+        !bytes.iter().fold(false, |found, byte| found | needs_escape(*byte))
+    }
+    if let Some(last) = bytes.last_chunk::<16>() {
+        bytes.as_chunks::<16>().0.iter().all(all_plain) && all_plain(last)
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        all_plain(first) & all_plain(last)
+    } else {
+        !bytes.iter().any(|byte| needs_escape(*byte))
+    }
 }
 
 #[cold]
@@ -100,6 +116,19 @@ mod tests {
     #[test]
     fn only_what_the_formats_name_is_escaped() {
         assert_eq!(written(|out| label_value(out, "a\\b\"c\nd\re\tf房\u{2028}")), "a\\\\b\\\"c\\nd\re\tf房\u{2028}");
+    }
+
+    #[test]
+    fn a_character_to_escape_is_found_wherever_it_stands() {
+        for length in 1..70 {
+            for at in 0..length {
+                for special in ["\"", "\\", "\n"] {
+                    let mut value = "x".repeat(length);
+                    value.replace_range(at..=at, special);
+                    assert_eq!(written(|out| label_value(out, &value)).len(), length + 1, "{value:?}");
+                }
+            }
+        }
     }
 
     #[test]

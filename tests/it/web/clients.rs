@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn a_scrape_that_was_read_whole_is_reported_with_its_reader() {
-    let server = Server::start(snapshot(42, vec![series("room", 1)]));
+    let server = Server::start(snapshot(42, [series("room", 1)]));
     let answer = server.ask("GET", "/metrics", &[("User-Agent", "Prometheus/3.5.3"), ("Accept-Encoding", "gzip")]);
     assert_eq!(answer.status, 200);
     let scrape = server.next_scrape();
@@ -35,7 +35,7 @@ fn a_scrape_that_breaks_off_is_never_reported() {
 
 #[test]
 fn one_connection_serves_many_scrapes_and_reports_each() {
-    let server = Server::start(snapshot(1, vec![series("room", 1)]));
+    let server = Server::start(snapshot(1, [series("room", 1)]));
     let mut stream = server.connect();
     for _ in 0..3 {
         send(&mut stream, "GET", "/metrics", &[]);
@@ -45,8 +45,29 @@ fn one_connection_serves_many_scrapes_and_reports_each() {
 }
 
 #[test]
+fn clients_that_look_alike_are_told_apart_by_their_connections() {
+    let server = Server::start(snapshot(1, vec![series("room", 1)]));
+    let mut streams = [server.connect(), server.connect()];
+    let mut scrape = |which: usize| {
+        send(&mut streams[which], "GET", "/metrics", &[("User-Agent", "Prometheus/3.5.3")]);
+        assert_eq!(Answer::read(&mut streams[which], "GET").status, 200);
+        server.next_scrape()
+    };
+    let (one, other) = (scrape(0), scrape(1));
+    assert_eq!(one.scraper, other.scraper);
+    assert_ne!(one.connection, other.connection);
+    assert_eq!(scrape(0).connection, one.connection);
+    drop(streams);
+    let mut ended = [(); 2].map(|()| server.ended.recv_timeout(PATIENCE).expect("the end of a connection is told"));
+    ended.sort_unstable();
+    let mut expected = [one.connection, other.connection];
+    expected.sort_unstable();
+    assert_eq!(ended, expected);
+}
+
+#[test]
 fn a_head_that_does_not_come_to_an_end_is_cut_off() {
-    let server = Server::with(snapshot(1, Vec::new()), |site| site.limits.head = Duration::from_millis(300));
+    let server = Server::with(snapshot(1, []), |site| site.limits.head = Duration::from_millis(300));
     let mut silent = server.connect();
     let mut slow = server.connect();
     slow.write_all(b"GET /metrics HTTP/1.1\r\nHost: ").unwrap();
@@ -56,7 +77,7 @@ fn a_head_that_does_not_come_to_an_end_is_cut_off() {
 
 #[test]
 fn an_idle_connection_outlives_the_deadline_of_a_head() {
-    let server = Server::with(snapshot(1, Vec::new()), |site| site.limits.head = Duration::from_millis(200));
+    let server = Server::with(snapshot(1, []), |site| site.limits.head = Duration::from_millis(200));
     let mut scraper = server.connect();
     send(&mut scraper, "GET", "/-/healthy", &[]);
     assert_eq!(Answer::read(&mut scraper, "GET").status, 200);
@@ -93,7 +114,7 @@ fn wait_for_room(server: &Server) {
 
 #[test]
 fn silent_connections_make_room_for_one_that_speaks() {
-    let server = Server::with(snapshot(1, Vec::new()), |site| site.limits.connections = 8);
+    let server = Server::with(snapshot(1, []), |site| site.limits.connections = 8);
     let mut silent: Vec<TcpStream> = (0..24).map(|_| server.connect()).collect();
     assert_eq!(server.get("/metrics").status, 200);
     let closed = silent.iter_mut().take(16).filter_map(|stream| is_closed(stream).then_some(())).count();
@@ -120,7 +141,7 @@ fn requests_beyond_the_limit_are_asked_to_come_again() {
 
 #[test]
 fn scrapes_that_come_together_all_get_the_page() {
-    let server = Server::with(snapshot(1, vec![series("room", 1)]), |site| site.max_requests = 0);
+    let server = Server::with(snapshot(1, [series("room", 1)]), |site| site.max_requests = 0);
     let mut streams: Vec<TcpStream> = (0..200).map(|_| server.connect()).collect();
     for stream in &mut streams {
         send(stream, "GET", "/metrics", &[]);
@@ -132,7 +153,7 @@ fn scrapes_that_come_together_all_get_the_page() {
 
 #[test]
 fn heads_beyond_the_limits_are_refused() {
-    let server = Server::start(snapshot(1, Vec::new()));
+    let server = Server::start(snapshot(1, []));
     let long = "x".repeat(20_000);
     assert_eq!(server.ask("GET", "/metrics", &[("X-Long", &long)]).status, 431);
     let many: Vec<(String, String)> = (0..101).map(|i| (format!("X-{i}"), "1".to_owned())).collect();
@@ -142,7 +163,7 @@ fn heads_beyond_the_limits_are_refused() {
 
 #[test]
 fn what_is_not_http_1_is_refused_and_closed() {
-    let server = Server::start(snapshot(1, Vec::new()));
+    let server = Server::start(snapshot(1, []));
     for request in [
         "GET\r\n\r\n",
         "\u{16}\u{3}\u{1}garbage\r\n\r\n",
@@ -161,7 +182,7 @@ fn what_is_not_http_1_is_refused_and_closed() {
 
 #[test]
 fn a_request_with_a_body_is_answered_and_its_connection_closed() {
-    let server = Server::start(snapshot(1, Vec::new()));
+    let server = Server::start(snapshot(1, []));
     for request in [
         "GET /-/healthy HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n",
         "GET /-/healthy HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -176,7 +197,7 @@ fn a_request_with_a_body_is_answered_and_its_connection_closed() {
 
 #[test]
 fn a_client_that_closes_its_side_is_answered() {
-    let server = Server::start(snapshot(1, vec![series("room", 1)]));
+    let server = Server::start(snapshot(1, [series("room", 1)]));
     let mut stream = server.connect();
     send(&mut stream, "GET", "/metrics", &[]);
     stream.shutdown(std::net::Shutdown::Write).unwrap();

@@ -73,8 +73,8 @@ fn streams(samples: &[Sample]) -> Vec<(String, String, String, String)> {
 #[test]
 fn a_page_of_hostile_names_has_no_line_too_many() {
     for format in Format::ALL {
-        let tame = page(snapshot(1, (0..HOSTILE.len()).map(|i| series(&i.to_string(), 1)).collect()), format);
-        let hostile = page(snapshot(1, HOSTILE.iter().map(|stream| series(stream, 1)).collect()), format);
+        let tame = page(snapshot(1, (0..HOSTILE.len()).map(|i| series(&i.to_string(), 1))), format);
+        let hostile = page(snapshot(1, HOSTILE.iter().map(|stream| series(stream, 1))), format);
         assert_eq!(hostile.split('\n').count(), tame.split('\n').count());
         let read: Vec<String> =
             streams(&parse(&hostile).unwrap()).into_iter().map(|(_, _, stream, _)| stream).collect();
@@ -85,7 +85,7 @@ fn a_page_of_hostile_names_has_no_line_too_many() {
 #[test]
 fn no_series_is_on_a_page_twice_and_every_sample_has_a_type() {
     for format in Format::ALL {
-        let page = page(snapshot(1, HOSTILE.iter().map(|stream| series(stream, 1)).collect()), format);
+        let page = page(snapshot(1, HOSTILE.iter().map(|stream| series(stream, 1))), format);
         let types: BTreeMap<&str, &str> =
             page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
         assert_eq!(types.len(), page.lines().filter(|line| line.starts_with("# TYPE ")).count(), "a family twice");

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn every_real_scraper_gets_the_content_type_it_asked_for() {
-    let server = Server::start(snapshot(1, vec![series("room", 1)]));
+    let server = Server::start(snapshot(1, [series("room", 1)]));
     let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let openmetrics_utf8 = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
     let text = "text/plain; version=0.0.4; charset=utf-8";
@@ -48,7 +48,7 @@ fn every_real_scraper_gets_the_content_type_it_asked_for() {
 
 #[test]
 fn gzip_is_the_same_page_in_one_member() {
-    let server = Server::start(snapshot(1, (0..1000).map(|i| series(&i.to_string(), i)).collect()));
+    let server = Server::start(snapshot(1, (0..1000).map(|i| series(&i.to_string(), i))));
     let without_process =
         |text: &str| text.lines().filter(|line| !line.contains("process_")).map(str::to_owned).collect::<Vec<_>>();
     let plain = server.get("/metrics");
@@ -66,7 +66,7 @@ fn gzip_is_the_same_page_in_one_member() {
 
 #[test]
 fn head_is_get_without_the_body_and_no_scrape() {
-    let server = Server::start(snapshot(1, vec![series("room", 1)]));
+    let server = Server::start(snapshot(1, [series("room", 1)]));
     for path in ["/metrics", "/", "/-/healthy", "/-/ready", "/style.css", "/nowhere"] {
         let mut stream = server.connect();
         send(&mut stream, "HEAD", path, &[]);
@@ -83,7 +83,7 @@ fn head_is_get_without_the_body_and_no_scrape() {
 
 #[test]
 fn a_path_that_is_not_there_is_not_found_and_not_repeated() {
-    let server = Server::start(snapshot(1, Vec::new()));
+    let server = Server::start(snapshot(1, []));
     for path in
         ["/nowhere", "/metrics/", "//metrics", "/%2e%2e/etc/passwd", "/../metrics", "/%3Cscript%3E", "/disconnects"]
     {
@@ -94,7 +94,7 @@ fn a_path_that_is_not_there_is_not_found_and_not_repeated() {
 
 #[test]
 fn other_methods_are_told_which_are_allowed() {
-    let server = Server::start(snapshot(1, Vec::new()));
+    let server = Server::start(snapshot(1, []));
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"] {
         let answer = server.ask(method, "/metrics", &[]);
         assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{method}");
@@ -104,7 +104,7 @@ fn other_methods_are_told_which_are_allowed() {
 
 #[test]
 fn reload_is_forbidden_while_its_api_is_off() {
-    let server = Server::start(snapshot(1, Vec::new()));
+    let server = Server::start(snapshot(1, []));
     assert_eq!(server.ask("POST", "/-/reload", &[("Content-Length", "0")]).status, 403);
     assert_eq!(server.ask("PUT", "/-/reload", &[("Content-Length", "0")]).status, 403);
     let answer = server.get("/-/reload");
@@ -113,7 +113,7 @@ fn reload_is_forbidden_while_its_api_is_off() {
 
 #[test]
 fn health_is_the_loops_and_readiness_the_first_polls() {
-    let server = Server::start(snapshot(1, Vec::new()));
+    let server = Server::start(snapshot(1, []));
     let healthy = server.get("/-/healthy");
     assert_eq!((healthy.status, healthy.text()), (200, "tencent-live-exporter is Healthy.\n"));
     assert_eq!(server.get("/-/ready").status, 503);
@@ -127,7 +127,7 @@ fn health_is_the_loops_and_readiness_the_first_polls() {
 
 #[test]
 fn every_answer_carries_the_protective_headers() {
-    let server = Server::start(snapshot(1, Vec::new()));
+    let server = Server::start(snapshot(1, []));
     for (method, path) in [
         ("GET", "/"),
         ("GET", "/metrics"),
@@ -150,7 +150,7 @@ fn every_answer_carries_the_protective_headers() {
 
 #[test]
 fn the_landing_page_shows_accounts_as_text() {
-    let server = Server::start(snapshot(1, Vec::new()));
+    let server = Server::start(snapshot(1, []));
     server.first_poll();
     server.board.update(0, |account| account.last_error = Some("</td><script>alert(1)</script>".to_owned()));
     let answer = server.get("/");
@@ -163,14 +163,14 @@ fn the_landing_page_shows_accounts_as_text() {
 
 #[test]
 fn metrics_at_the_root_take_the_landing_pages_place() {
-    let server = Server::with(snapshot(1, Vec::new()), |site| site.telemetry_path = "/".to_owned());
+    let server = Server::with(snapshot(1, []), |site| site.telemetry_path = "/".to_owned());
     assert!(server.get("/").text().starts_with("# HELP tencent_live_stream_disconnects_total "));
     assert_eq!(server.get("/metrics").status, 404);
 }
 
 #[test]
 fn the_pages_are_as_agreed() {
-    let hostile = || HOSTILE.iter().zip(1..).map(|(stream, shown)| series(stream, shown)).collect();
+    let hostile = || HOSTILE.iter().zip(1..).map(|(stream, shown)| series(stream, shown));
     for (file, format) in [("scrape.txt", Format::Text), ("scrape.om.txt", Format::OpenMetrics)] {
         let path = format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
         let page: String = page(snapshot(1, hostile()), format)
@@ -194,7 +194,7 @@ fn the_pages_are_as_agreed() {
 #[test]
 fn created_lines_come_on_request_and_in_openmetrics_only() {
     let created = |on, format| {
-        let page = exposition(snapshot(1, vec![series("room", 1)]), on).page(format, Coding::Identity).concat();
+        let page = exposition(snapshot(1, [series("room", 1)]), on).page(format, Coding::Identity).concat();
         String::from_utf8(page).unwrap().lines().filter(|line| line.contains("_created{")).count()
     };
     assert_eq!(created(false, Format::OpenMetrics), 0);

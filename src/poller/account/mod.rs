@@ -1,5 +1,8 @@
 //! The loop of one account: poll when it is due, sweep in between.
 
+mod drive;
+mod sweep;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,12 +10,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use self::sweep::Sweep;
 use super::keeper::{KeeperError, KeeperHandle, chain};
-use super::observation::Observation;
 use super::report::Report;
 use crate::clock::{Clock, UnixSeconds};
 use crate::ledger::{AccountBooks, NewAccount};
-use crate::listing::{Bounds, Filter, Kind, Page, Pass, Progress, Query, Reading, Slices, Window, cover};
+use crate::listing::{Bounds, Filter, Kind, Pass, Query, Window};
 use crate::live::{CallError, EventSource};
 use crate::metrics::OwnMetrics;
 use crate::session::Name;
@@ -114,14 +117,6 @@ impl PassError {
 enum Run {
     Complete,
     Interrupted,
-}
-
-/// A sweep or an audit under way, over the scopes one after the other.
-struct Sweep {
-    kind: Kind,
-    scopes_left: Vec<Filter>,
-    current: Option<(Filter, Pass)>,
-    took: Duration,
 }
 
 /// One account's loop.
@@ -268,166 +263,6 @@ impl<S: EventSource> AccountLoop<S> {
             self.options.metrics.catchup(&self.options.name, counted);
         }
         Ok(())
-    }
-
-    /// Sweeps, or audits, if it is time to, until done or `due`.
-    async fn sweep_until(&mut self, due: Instant) {
-        let elapsed = self.options.clock.elapsed();
-        if self.sweep.is_none() && elapsed >= self.next_sweep {
-            let kind = if elapsed >= self.next_audit { Kind::Audit } else { Kind::Sweep };
-            self.next_sweep = elapsed + self.options.pace.sweep_interval;
-            if kind == Kind::Audit {
-                self.next_audit = elapsed + self.options.pace.audit_interval;
-            }
-            let mut scopes_left = self.scopes.clone();
-            scopes_left.reverse();
-            self.sweep = Some(Sweep { kind, scopes_left, current: None, took: Duration::ZERO });
-        }
-        let Some(mut sweep) = self.sweep.take() else { return };
-        let outcome = self.sweep_on(&mut sweep, due).await;
-        sweep.took += self.options.clock.elapsed().saturating_sub(elapsed);
-        match outcome {
-            Ok(Run::Interrupted) => self.sweep = Some(sweep),
-            Ok(Run::Complete) => self.report.pass_ended(sweep.kind, &Ok(()), sweep.took, self.options.clock.now()),
-            Err(error) => {
-                self.report.pass_ended(sweep.kind, &Err(error), sweep.took, self.options.clock.now());
-            }
-        }
-    }
-
-    async fn sweep_on(&mut self, sweep: &mut Sweep, due: Instant) -> Result<Run, PassError> {
-        loop {
-            if let Some((scope, mut pass)) = sweep.current.take() {
-                let (run, _) = self.run_pass(sweep.kind, &scope, &mut pass, Some(due)).await?;
-                if run == Run::Interrupted {
-                    sweep.current = Some((scope, pass));
-                    return Ok(Run::Interrupted);
-                }
-            }
-            let Some(scope) = sweep.scopes_left.pop() else { break };
-            let now = self.bounds_now();
-            let since = self.open(now).await?;
-            let books = self.books.as_ref().and_then(|books| books.scopes.get(&scope));
-            let Some(watermark) = books.and_then(|scope| scope.watermark) else { continue };
-            let from = now.min(watermark) - seconds(self.options.pace.sweep_lookback);
-            let slices = cover(from, watermark.min(now), since.floor);
-            let bounds = Bounds { floor: since.floor, now };
-            sweep.current = Some((scope.clone(), Pass::sweep(scope, &slices, bounds, sweep.kind == Kind::Sweep)));
-        }
-        if !self.first_pass_over {
-            self.options.keeper.publish(self.options.name.clone()).await?;
-            self.first_pass_over = true;
-        }
-        Ok(Run::Complete)
-    }
-
-    /// Takes a pass to its end, or to the first question after `due`. Returns also how much it counted.
-    async fn run_pass(
-        &mut self,
-        kind: Kind,
-        scope: &Filter,
-        pass: &mut Pass,
-        due: Option<Instant>,
-    ) -> Result<(Run, u64), PassError> {
-        let before = pass.tally();
-        let outcome = self.drive(kind, scope, pass, due).await;
-        self.report.listed(kind, before, pass.tally());
-        outcome
-    }
-
-    async fn drive(
-        &mut self,
-        kind: Kind,
-        scope: &Filter,
-        pass: &mut Pass,
-        due: Option<Instant>,
-    ) -> Result<(Run, u64), PassError> {
-        let mut counted = 0;
-        while let Some(query) = pass.next(self.slices(scope)) {
-            if due.is_some_and(|due| Instant::now() >= due) {
-                return Ok((Run::Interrupted, counted));
-            }
-            let page = match self.ask(&query).await {
-                Err(error) if error.kind() == "parameter" && pass.skip_confirmation() => continue,
-                page => page?,
-            };
-            let reading = pass.answer(page, self.slices(scope));
-            counted += self.take_in(scope, reading, pass).await?;
-        }
-        let progress = pass.take_progress();
-        if !progress.is_empty() {
-            let rest = Reading { progress, ..Reading::default() };
-            self.take_in(scope, rest, pass).await?;
-        }
-        debug!(account = self.options.name, kind = kind.as_str(), counted, "listed");
-        Ok((Run::Complete, counted))
-    }
-
-    /// Waits for an answer, and says so: an API that does not answer is no reason to restart this process.
-    async fn ask(&self, query: &Query) -> Result<Page, CallError> {
-        let answer = self.options.source.events(query);
-        tokio::pin!(answer);
-        let mut tick = tokio::time::interval(self.options.pace.interval / 2);
-        loop {
-            tokio::select! {
-                answer = &mut answer => return answer,
-                _ = tick.tick() => self.beat(),
-            }
-        }
-    }
-
-    /// Has a reading written; what it leaves unsettled goes back to the pass.
-    async fn take_in(&mut self, scope: &Filter, reading: Reading, pass: &mut Pass) -> Result<u64, PassError> {
-        self.report.read(&reading);
-        if reading.sessions.is_empty() && reading.progress.is_empty() {
-            return Ok(0);
-        }
-        let progress = reading.progress.clone();
-        let observation = Observation {
-            account: self.options.name.clone(),
-            scope: scope.clone(),
-            sessions: reading.sessions,
-            confirming: reading.confirming,
-            revises: reading.revises,
-            progress: reading.progress,
-            seen: self.options.clock.now(),
-        };
-        let receipt = match self.options.keeper.observe(observation).await {
-            Ok(receipt) => receipt,
-            Err(error) => {
-                // What was written is not known: the books are read again before the next pass.
-                self.books = None;
-                return Err(error.into());
-            }
-        };
-        let counted = receipt.counted_ends.len() as u64 + receipt.baseline;
-        self.report.counted(&receipt, self.bounds_now() + 1);
-        if receipt.unsettled.is_empty() {
-            self.progressed(scope, &progress);
-        } else {
-            pass.confirm(receipt.unsettled, progress);
-        }
-        Ok(counted)
-    }
-
-    fn slices(&self, scope: &Filter) -> &Slices {
-        static NONE: Slices = Slices::new();
-        self.books.as_ref().and_then(|books| books.scopes.get(scope)).map_or(&NONE, |scope| &scope.slices)
-    }
-
-    fn progressed(&mut self, scope: &Filter, progress: &Progress) {
-        let Some(books) = &mut self.books else { return };
-        let scope = books.scopes.entry(scope.clone()).or_default();
-        scope.watermark = scope.watermark.max(progress.reached);
-        scope.slices.extend(progress.remember.iter().copied());
-        for id in &progress.forget {
-            scope.slices.remove(id);
-        }
-        if progress.reached.is_some()
-            && let Some(watermark) = self.watermark()
-        {
-            self.options.metrics.watermark(&self.options.name, watermark);
-        }
     }
 
     /// The earliest watermark of the scopes; none before each has one.

@@ -9,23 +9,19 @@
 //! the commit found with [`Pass::confirm`]. What is waiting is a stack; markers on it say what has been completed when
 //! they come up.
 
-use super::crowd::{Crowd, CrowdStep};
+mod confirmation;
+mod division;
+
+use self::confirmation::Confirmation;
+pub use self::confirmation::Unsettled;
+use super::crowd::Crowd;
 use super::query::{BrokenRow, FULL_PAGE, Filter, Page, Query, Row, Window};
-use super::slice::{CROWDED, SliceCount, SliceId, Slices};
+use super::slice::{SliceCount, SliceId, Slices};
 use crate::clock::UnixSeconds;
 use crate::session::{GroupId, PushSession};
 
-/// A window is split into about this many rows a part, so that most parts fit one response at once.
-const ROWS_PER_PART: u64 = 75;
-
-/// Most parts of one split: a wrong `TotalNum` must not cost thousands of requests.
-const MOST_PARTS: u64 = 256;
-
 /// How often a response that contradicts itself is asked for again.
 const REPEATS: u8 = 2;
-
-/// Most groups of one pass that are confirmed; past it the rest is left to later passes.
-const MOST_CONFIRMATIONS: u64 = 2_000;
 
 /// The times between which questions make sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,17 +30,6 @@ pub struct Bounds {
     pub floor: UnixSeconds,
     /// The latest second that is over for both clocks.
     pub now: UnixSeconds,
-}
-
-/// A group of which a view showed rows that are not accounted for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unsettled {
-    /// The group.
-    pub group: GroupId,
-    /// The earliest end among its rows.
-    pub first_end: UnixSeconds,
-    /// The latest end among its rows.
-    pub last_end: UnixSeconds,
 }
 
 /// What an answer adds, to be committed as one.
@@ -145,16 +130,6 @@ struct Parent {
 struct Marks {
     unfinished: u64,
     incomplete: u64,
-}
-
-#[derive(Debug)]
-struct Confirmation {
-    unsettled: Unsettled,
-    around_start: bool,
-    /// Whether the responses so far held all of their rows.
-    whole: bool,
-    /// Whether one of them showed the group.
-    shown: bool,
 }
 
 #[derive(Debug)]
@@ -283,217 +258,9 @@ impl Pass {
         reading
     }
 
-    /// Has `unsettled` groups looked at as a whole before anything else, and holds `progress` back until then.
-    pub fn confirm(&mut self, unsettled: Vec<Unsettled>, progress: Progress) {
-        let later = std::mem::replace(&mut self.progress, progress);
-        self.progress.append(later);
-        for unsettled in unsettled {
-            self.confirmed += 1;
-            if self.confirmed > MOST_CONFIRMATIONS {
-                self.mark_incomplete();
-                continue;
-            }
-            self.confirmations.push(Confirmation { unsettled, around_start: false, whole: true, shown: false });
-        }
-    }
-
-    /// Goes on without the answer to the question in hand, if that was a confirmation: the API may not take a name it
-    /// has sent itself. Returns whether it was one.
-    pub fn skip_confirmation(&mut self) -> bool {
-        let skipped = matches!(self.asked, Some((Asked::Confirmation(_), ..)));
-        if skipped {
-            self.asked = None;
-            self.mark_incomplete();
-        }
-        skipped
-    }
-
     /// What was completed after the last answer; for the end of the pass.
     pub fn take_progress(&mut self) -> Progress {
         std::mem::take(&mut self.progress)
-    }
-
-    fn work(&mut self, task: Task, verdict: Verdict, total: u64, page: Page, slices: &Slices) -> Reading {
-        match task {
-            Task::Slice { id, in_full: false, parent } if self.compare && slices.contains_key(&id) => {
-                let same = slices.get(&id).is_some_and(|count| count.total == total && !count.unfinished);
-                if !same {
-                    self.list_changed(id, parent, total);
-                }
-                Reading::default()
-            }
-            Task::Crowd(crowd) => self.work_crowd(crowd, page),
-            Task::Doubt { part, part_total, parent, .. } => {
-                let overlapping = (part_total + total) * 2 >= parent.total * 3;
-                if overlapping {
-                    self.crowd_instead_of_parts(parent);
-                } else {
-                    self.divide(*part, part_total);
-                }
-                Reading::default()
-            }
-            part => {
-                if let Task::Slice { id, .. } = &part
-                    && verdict != Verdict::Overfull
-                {
-                    self.stack.push(Task::Remember { id: *id, total, before: self.marks });
-                }
-                match verdict {
-                    Verdict::Leaf => self.read(page),
-                    Verdict::Contradiction => {
-                        self.mark_incomplete();
-                        self.read(page)
-                    }
-                    Verdict::Short => {
-                        let (window, filter) = self.extent(&part);
-                        self.stack.push(Task::Crowd(Box::new(Crowd::new(window, filter))));
-                        Reading::default()
-                    }
-                    Verdict::Overfull => {
-                        self.tally.split_windows += 1;
-                        self.divide_or_doubt(part, total);
-                        Reading::default()
-                    }
-                }
-            }
-        }
-    }
-
-    /// The count of a remembered slice is another one: list it, or look which half changed.
-    fn list_changed(&mut self, id: SliceId, parent: Option<Parent>, total: u64) {
-        if total <= u64::from(FULL_PAGE) {
-            self.stack.push(Task::Slice { id, parent, in_full: true });
-        } else {
-            self.divide_or_doubt(Task::Slice { id, parent, in_full: true }, total);
-        }
-    }
-
-    /// A part with nearly all rows of its window may mean that time does not separate them, or just that they came
-    /// together: the count of the rest of the window tells.
-    fn divide_or_doubt(&mut self, part: Task, part_total: u64) {
-        let parent = match &part {
-            Task::Span { parent, .. } | Task::Slice { parent, .. } => *parent,
-            _ => None,
-        };
-        let (window, _) = self.extent(&part);
-        match parent {
-            Some(parent) if parent.total < CROWDED && part_total * 10 >= parent.total * 8 => {
-                let rest = if window.start == parent.window.start {
-                    Window { start: window.end + 1, end: parent.window.end }
-                } else {
-                    Window { start: parent.window.start, end: window.start - 1 }
-                };
-                self.stack.push(Task::Doubt { part: Box::new(part), part_total, rest, parent });
-            }
-            _ => self.divide(part, part_total),
-        }
-    }
-
-    fn divide(&mut self, part: Task, total: u64) {
-        match part {
-            Task::Span { window, .. } if window.start < window.end => self.split(window, total),
-            Task::Slice { id, .. } if id.level > 0 => self.descend(id, total),
-            part => {
-                if let Task::Slice { id, .. } = &part {
-                    self.stack.push(Task::Remember { id: *id, total, before: self.marks });
-                }
-                let (window, filter) = self.extent(&part);
-                self.stack.push(Task::Crowd(Box::new(Crowd::new(window, filter))));
-            }
-        }
-    }
-
-    fn extent(&self, task: &Task) -> (Window, Filter) {
-        match task {
-            Task::Span { window, .. } | Task::Doubt { rest: window, .. } => (*window, self.scope.clone()),
-            Task::Slice { id, .. } | Task::Remember { id, .. } => (id.window(), self.scope.clone()),
-            Task::Named { window, filter } => (*window, filter.clone()),
-            Task::Crowd(crowd) => (crowd.window, crowd.filter.clone()),
-            Task::Reached(end) => (Window { start: *end, end: *end }, self.scope.clone()),
-        }
-    }
-
-    /// Puts the halves of a slice up, to be remembered with `total` once both are listed. `total` was asked for before
-    /// them, so what arrives while they are listed makes the next comparison fail, on the safe side.
-    fn descend(&mut self, id: SliceId, total: u64) {
-        self.stack.push(Task::Remember { id, total, before: self.marks });
-        let parent = Some(Parent { window: id.window(), total, depth: self.stack.len() });
-        for half in id.halves().into_iter().flatten().rev() {
-            self.stack.push(Task::Slice { id: half, parent, in_full: false });
-        }
-    }
-
-    fn split(&mut self, window: Window, total: u64) {
-        let seconds = u64::try_from(window.end - window.start + 1).unwrap_or(1);
-        let parts = total.div_ceil(ROWS_PER_PART).clamp(2, MOST_PARTS.min(seconds));
-        let parent = Parent { window, total, depth: self.stack.len() };
-        let border = |part: u64| window.start + i64::try_from(part * seconds / parts).unwrap_or(i64::MAX);
-        for part in (0..parts).rev() {
-            let part = Window { start: border(part), end: border(part + 1) - 1 };
-            self.stack.push(Task::Reached(part.end));
-            self.stack.push(Task::Span { window: part, parent: Some(parent) });
-        }
-    }
-
-    fn crowd_instead_of_parts(&mut self, parent: Parent) {
-        self.stack.truncate(parent.depth);
-        self.stack.push(Task::Crowd(Box::new(Crowd::new(parent.window, self.scope.clone()))));
-    }
-
-    fn work_crowd(&mut self, mut crowd: Box<Crowd>, page: Page) -> Reading {
-        let step = crowd.read(&page);
-        let reading = self.read(page);
-        match step {
-            CrowdStep::NextPage => {
-                self.stack.push(Task::Crowd(crowd));
-                return reading;
-            }
-            CrowdStep::Split { filters, sure } => {
-                if !sure {
-                    self.mark_incomplete();
-                }
-                let window = crowd.window;
-                self.stack.extend(filters.into_iter().rev().map(|filter| Task::Named { window, filter }));
-            }
-            CrowdStep::Whole => {}
-            CrowdStep::Incomplete => self.mark_incomplete(),
-        }
-        self.confirm(crowd.groups_on_several_pages(), Progress::default());
-        reading
-    }
-
-    fn confirm_with(&mut self, mut confirmation: Confirmation, verdict: Verdict, page: Page) -> Reading {
-        let whole = verdict == Verdict::Leaf;
-        confirmation.whole &= whole;
-        if !whole {
-            self.mark_incomplete();
-        }
-        let reading = self.read(page);
-        let group = &confirmation.unsettled.group;
-        let shown = reading.sessions.iter().any(|session| session.is_of(group));
-        // Around its ends a group is shown whole or, where the API's window is of starts, not at all. Around its start
-        // it may be shown in part, unless that is the only place where it is shown.
-        let revises = (confirmation.whole && shown && !confirmation.shown).then(|| group.clone());
-        confirmation.shown |= shown;
-        if !confirmation.around_start && group.start > self.bounds.floor {
-            self.confirmations.push(Confirmation { around_start: true, ..confirmation });
-        }
-        Reading { confirming: true, revises, ..reading }
-    }
-
-    fn confirmation_query(&self, confirmation: &Confirmation) -> Query {
-        let Unsettled { group, first_end, last_end } = &confirmation.unsettled;
-        let window = if confirmation.around_start {
-            Window { start: group.start, end: group.start }
-        } else {
-            Window { start: *first_end, end: *last_end }
-        };
-        let filter = Filter {
-            domain: Some(group.domain.clone()),
-            app: Some(group.app.clone()),
-            stream: Some(group.stream.clone()),
-        };
-        Query { window: self.padded(window), filter, page: 1, page_size: FULL_PAGE }
     }
 
     fn read(&mut self, page: Page) -> Reading {

@@ -1,0 +1,91 @@
+//! One narrow question about one group, when its rows have not been seen together.
+
+use super::{Asked, Pass, Progress, Reading, Verdict};
+use crate::clock::UnixSeconds;
+use crate::listing::query::{FULL_PAGE, Filter, Page, Query, Window};
+use crate::session::GroupId;
+
+/// Most groups of one pass that are confirmed; past it the rest is left to later passes.
+const MOST_CONFIRMATIONS: u64 = 2_000;
+
+/// A group of which a view showed rows that are not accounted for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsettled {
+    /// The group.
+    pub group: GroupId,
+    /// The earliest end among its rows.
+    pub first_end: UnixSeconds,
+    /// The latest end among its rows.
+    pub last_end: UnixSeconds,
+}
+
+#[derive(Debug)]
+pub(super) struct Confirmation {
+    unsettled: Unsettled,
+    around_start: bool,
+    /// Whether the responses so far held all of their rows.
+    whole: bool,
+    /// Whether one of them showed the group.
+    shown: bool,
+}
+
+impl Pass {
+    /// Has `unsettled` groups looked at as a whole before anything else, and holds `progress` back until then.
+    pub fn confirm(&mut self, unsettled: Vec<Unsettled>, progress: Progress) {
+        let later = std::mem::replace(&mut self.progress, progress);
+        self.progress.append(later);
+        for unsettled in unsettled {
+            self.confirmed += 1;
+            if self.confirmed > MOST_CONFIRMATIONS {
+                self.mark_incomplete();
+                continue;
+            }
+            self.confirmations.push(Confirmation { unsettled, around_start: false, whole: true, shown: false });
+        }
+    }
+
+    /// Goes on without the answer to the question in hand, if that was a confirmation: the API may not take a name it
+    /// has sent itself. Returns whether it was one.
+    pub fn skip_confirmation(&mut self) -> bool {
+        let skipped = matches!(self.asked, Some((Asked::Confirmation(_), ..)));
+        if skipped {
+            self.asked = None;
+            self.mark_incomplete();
+        }
+        skipped
+    }
+
+    pub(super) fn confirm_with(&mut self, mut confirmation: Confirmation, verdict: Verdict, page: Page) -> Reading {
+        let whole = verdict == Verdict::Leaf;
+        confirmation.whole &= whole;
+        if !whole {
+            self.mark_incomplete();
+        }
+        let reading = self.read(page);
+        let group = &confirmation.unsettled.group;
+        let shown = reading.sessions.iter().any(|session| session.is_of(group));
+        // Around its ends a group is shown whole or, where the API's window is of starts, not at all. Around its start
+        // it may be shown in part, unless that is the only place where it is shown.
+        let revises = (confirmation.whole && shown && !confirmation.shown).then(|| group.clone());
+        confirmation.shown |= shown;
+        if !confirmation.around_start && group.start > self.bounds.floor {
+            self.confirmations.push(Confirmation { around_start: true, ..confirmation });
+        }
+        Reading { confirming: true, revises, ..reading }
+    }
+
+    pub(super) fn confirmation_query(&self, confirmation: &Confirmation) -> Query {
+        let Unsettled { group, first_end, last_end } = &confirmation.unsettled;
+        let window = if confirmation.around_start {
+            Window { start: group.start, end: group.start }
+        } else {
+            Window { start: *first_end, end: *last_end }
+        };
+        let filter = Filter {
+            domain: Some(group.domain.clone()),
+            app: Some(group.app.clone()),
+            stream: Some(group.stream.clone()),
+        };
+        Query { window: self.padded(window), filter, page: 1, page_size: FULL_PAGE }
+    }
+}

@@ -1,0 +1,163 @@
+//! What a response is worth, and into what a window is divided that does not fit one.
+
+use super::{Parent, Pass, Progress, Reading, Task, Verdict};
+use crate::listing::crowd::{Crowd, CrowdStep};
+use crate::listing::query::{FULL_PAGE, Filter, Page, Window};
+use crate::listing::slice::{CROWDED, SliceId, Slices};
+
+/// A window is split into about this many rows a part, so that most parts fit one response at once.
+const ROWS_PER_PART: u64 = 75;
+
+/// Most parts of one split: a wrong `TotalNum` must not cost thousands of requests.
+const MOST_PARTS: u64 = 256;
+
+impl Pass {
+    pub(super) fn work(&mut self, task: Task, verdict: Verdict, total: u64, page: Page, slices: &Slices) -> Reading {
+        match task {
+            Task::Slice { id, in_full: false, parent } if self.compare && slices.contains_key(&id) => {
+                let same = slices.get(&id).is_some_and(|count| count.total == total && !count.unfinished);
+                if !same {
+                    self.list_changed(id, parent, total);
+                }
+                Reading::default()
+            }
+            Task::Crowd(crowd) => self.work_crowd(crowd, page),
+            Task::Doubt { part, part_total, parent, .. } => {
+                let overlapping = (part_total + total) * 2 >= parent.total * 3;
+                if overlapping {
+                    self.crowd_instead_of_parts(parent);
+                } else {
+                    self.divide(*part, part_total);
+                }
+                Reading::default()
+            }
+            part => {
+                if let Task::Slice { id, .. } = &part
+                    && verdict != Verdict::Overfull
+                {
+                    self.stack.push(Task::Remember { id: *id, total, before: self.marks });
+                }
+                match verdict {
+                    Verdict::Leaf => self.read(page),
+                    Verdict::Contradiction => {
+                        self.mark_incomplete();
+                        self.read(page)
+                    }
+                    Verdict::Short => {
+                        let (window, filter) = self.extent(&part);
+                        self.stack.push(Task::Crowd(Box::new(Crowd::new(window, filter))));
+                        Reading::default()
+                    }
+                    Verdict::Overfull => {
+                        self.tally.split_windows += 1;
+                        self.divide_or_doubt(part, total);
+                        Reading::default()
+                    }
+                }
+            }
+        }
+    }
+
+    /// The count of a remembered slice is another one: list it, or look which half changed.
+    fn list_changed(&mut self, id: SliceId, parent: Option<Parent>, total: u64) {
+        if total <= u64::from(FULL_PAGE) {
+            self.stack.push(Task::Slice { id, parent, in_full: true });
+        } else {
+            self.divide_or_doubt(Task::Slice { id, parent, in_full: true }, total);
+        }
+    }
+
+    /// A part with nearly all rows of its window may mean that time does not separate them, or just that they came
+    /// together: the count of the rest of the window tells.
+    fn divide_or_doubt(&mut self, part: Task, part_total: u64) {
+        let parent = match &part {
+            Task::Span { parent, .. } | Task::Slice { parent, .. } => *parent,
+            _ => None,
+        };
+        let (window, _) = self.extent(&part);
+        match parent {
+            Some(parent) if parent.total < CROWDED && part_total * 10 >= parent.total * 8 => {
+                let rest = if window.start == parent.window.start {
+                    Window { start: window.end + 1, end: parent.window.end }
+                } else {
+                    Window { start: parent.window.start, end: window.start - 1 }
+                };
+                self.stack.push(Task::Doubt { part: Box::new(part), part_total, rest, parent });
+            }
+            _ => self.divide(part, part_total),
+        }
+    }
+
+    fn divide(&mut self, part: Task, total: u64) {
+        match part {
+            Task::Span { window, .. } if window.start < window.end => self.split(window, total),
+            Task::Slice { id, .. } if id.level > 0 => self.descend(id, total),
+            part => {
+                if let Task::Slice { id, .. } = &part {
+                    self.stack.push(Task::Remember { id: *id, total, before: self.marks });
+                }
+                let (window, filter) = self.extent(&part);
+                self.stack.push(Task::Crowd(Box::new(Crowd::new(window, filter))));
+            }
+        }
+    }
+
+    fn extent(&self, task: &Task) -> (Window, Filter) {
+        match task {
+            Task::Span { window, .. } | Task::Doubt { rest: window, .. } => (*window, self.scope.clone()),
+            Task::Slice { id, .. } | Task::Remember { id, .. } => (id.window(), self.scope.clone()),
+            Task::Named { window, filter } => (*window, filter.clone()),
+            Task::Crowd(crowd) => (crowd.window, crowd.filter.clone()),
+            Task::Reached(end) => (Window { start: *end, end: *end }, self.scope.clone()),
+        }
+    }
+
+    /// Puts the halves of a slice up, to be remembered with `total` once both are listed. `total` was asked for before
+    /// them, so what arrives while they are listed makes the next comparison fail, on the safe side.
+    pub(super) fn descend(&mut self, id: SliceId, total: u64) {
+        self.stack.push(Task::Remember { id, total, before: self.marks });
+        let parent = Some(Parent { window: id.window(), total, depth: self.stack.len() });
+        for half in id.halves().into_iter().flatten().rev() {
+            self.stack.push(Task::Slice { id: half, parent, in_full: false });
+        }
+    }
+
+    fn split(&mut self, window: Window, total: u64) {
+        let seconds = u64::try_from(window.end - window.start + 1).unwrap_or(1);
+        let parts = total.div_ceil(ROWS_PER_PART).clamp(2, MOST_PARTS.min(seconds));
+        let parent = Parent { window, total, depth: self.stack.len() };
+        let border = |part: u64| window.start + i64::try_from(part * seconds / parts).unwrap_or(i64::MAX);
+        for part in (0..parts).rev() {
+            let part = Window { start: border(part), end: border(part + 1) - 1 };
+            self.stack.push(Task::Reached(part.end));
+            self.stack.push(Task::Span { window: part, parent: Some(parent) });
+        }
+    }
+
+    fn crowd_instead_of_parts(&mut self, parent: Parent) {
+        self.stack.truncate(parent.depth);
+        self.stack.push(Task::Crowd(Box::new(Crowd::new(parent.window, self.scope.clone()))));
+    }
+
+    fn work_crowd(&mut self, mut crowd: Box<Crowd>, page: Page) -> Reading {
+        let step = crowd.read(&page);
+        let reading = self.read(page);
+        match step {
+            CrowdStep::NextPage => {
+                self.stack.push(Task::Crowd(crowd));
+                return reading;
+            }
+            CrowdStep::Split { filters, sure } => {
+                if !sure {
+                    self.mark_incomplete();
+                }
+                let window = crowd.window;
+                self.stack.extend(filters.into_iter().rev().map(|filter| Task::Named { window, filter }));
+            }
+            CrowdStep::Whole => {}
+            CrowdStep::Incomplete => self.mark_incomplete(),
+        }
+        self.confirm(crowd.groups_on_several_pages(), Progress::default());
+        reading
+    }
+}

@@ -1,0 +1,70 @@
+//! Sweeps and audits: what lies further back than a poll looks, in the time that polls leave.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{AccountLoop, PassError, Run, seconds};
+use crate::listing::{Bounds, Filter, Kind, Pass, cover};
+use crate::live::EventSource;
+
+/// A sweep or an audit under way, over the scopes one after the other.
+pub(super) struct Sweep {
+    kind: Kind,
+    scopes_left: Vec<Filter>,
+    current: Option<(Filter, Pass)>,
+    took: Duration,
+}
+
+impl<S: EventSource> AccountLoop<S> {
+    /// Sweeps, or audits, if it is time to, until done or `due`.
+    pub(super) async fn sweep_until(&mut self, due: Instant) {
+        let elapsed = self.options.clock.elapsed();
+        if self.sweep.is_none() && elapsed >= self.next_sweep {
+            let kind = if elapsed >= self.next_audit { Kind::Audit } else { Kind::Sweep };
+            self.next_sweep = elapsed + self.options.pace.sweep_interval;
+            if kind == Kind::Audit {
+                self.next_audit = elapsed + self.options.pace.audit_interval;
+            }
+            let mut scopes_left = self.scopes.clone();
+            scopes_left.reverse();
+            self.sweep = Some(Sweep { kind, scopes_left, current: None, took: Duration::ZERO });
+        }
+        let Some(mut sweep) = self.sweep.take() else { return };
+        let outcome = self.sweep_on(&mut sweep, due).await;
+        sweep.took += self.options.clock.elapsed().saturating_sub(elapsed);
+        match outcome {
+            Ok(Run::Interrupted) => self.sweep = Some(sweep),
+            Ok(Run::Complete) => self.report.pass_ended(sweep.kind, &Ok(()), sweep.took, self.options.clock.now()),
+            Err(error) => {
+                self.report.pass_ended(sweep.kind, &Err(error), sweep.took, self.options.clock.now());
+            }
+        }
+    }
+
+    async fn sweep_on(&mut self, sweep: &mut Sweep, due: Instant) -> Result<Run, PassError> {
+        loop {
+            if let Some((scope, mut pass)) = sweep.current.take() {
+                let (run, _) = self.run_pass(sweep.kind, &scope, &mut pass, Some(due)).await?;
+                if run == Run::Interrupted {
+                    sweep.current = Some((scope, pass));
+                    return Ok(Run::Interrupted);
+                }
+            }
+            let Some(scope) = sweep.scopes_left.pop() else { break };
+            let now = self.bounds_now();
+            let since = self.open(now).await?;
+            let books = self.books.as_ref().and_then(|books| books.scopes.get(&scope));
+            let Some(watermark) = books.and_then(|scope| scope.watermark) else { continue };
+            let from = now.min(watermark) - seconds(self.options.pace.sweep_lookback);
+            let slices = cover(from, watermark.min(now), since.floor);
+            let bounds = Bounds { floor: since.floor, now };
+            sweep.current = Some((scope.clone(), Pass::sweep(scope, &slices, bounds, sweep.kind == Kind::Sweep)));
+        }
+        if !self.first_pass_over {
+            self.options.keeper.publish(self.options.name.clone()).await?;
+            self.first_pass_over = true;
+        }
+        Ok(Run::Complete)
+    }
+}
