@@ -3,6 +3,7 @@
 
 mod command_line;
 mod counting;
+mod crowd;
 mod exporter;
 mod floors;
 mod ledger;

@@ -155,11 +155,17 @@ fn lock(folder: &Path) -> Result<File, LedgerError> {
     let path = folder.join("lock");
     refuse_what_is_no_file(&path).map_err(cannot_use)?;
     let mut file = private_file(&path).map_err(cannot_use)?;
-    if file.try_lock().is_err() {
-        let mut pid = String::new();
-        // The number is for people only; an unreadable one is no second error.
-        let pid = file.read_to_string(&mut pid).map_or_else(|_| "unknown".into(), |_| pid.trim().to_owned());
-        return Err(LedgerError::InUse { folder: folder.display().to_string(), pid });
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(fs::TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            // The number is for people only; one that cannot be read, or is not there yet, is no second error.
+            let read = file.read_to_string(&mut pid).is_ok_and(|bytes| bytes > 0);
+            let pid = if read { pid.trim().to_owned() } else { "unknown".into() };
+            return Err(LedgerError::InUse { folder: folder.display().to_string(), pid });
+        }
+        // A file system without locks, for one.
+        Err(fs::TryLockError::Error(error)) => return Err(cannot_use(error)),
     }
     let write = |file: &mut File| {
         file.set_len(0)?;

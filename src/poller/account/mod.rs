@@ -84,7 +84,7 @@ pub enum PassError {
     #[error(transparent)]
     Call(#[from] CallError),
     /// The ledger did not take what the API showed.
-    #[error("cannot write what was read: {0}; nothing is lost, it is listed again until it can be written")]
+    #[error("cannot write what was read; nothing is lost, it is listed again until it can be written")]
     Keeper(#[from] KeeperError),
     /// There is no second both clocks agree is over and not forgotten.
     #[error("this machine's clock ({ours}) is further behind than poll.horizon reaches; set the clock")]

@@ -60,7 +60,9 @@ impl Output {
 
     /// All of it, after the end of the process that held the other end.
     fn whole(&mut self) -> String {
-        self.reader.take().map(|reader| reader.join().unwrap());
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
         self.so_far()
     }
 }

@@ -1,0 +1,85 @@
+//! A second with more sessions than the API can page through: listed by name, each session once.
+
+use std::collections::BTreeMap;
+
+use tencent_live_exporter::listing::{
+    Bounds, FULL_PAGE, Filter, Group, Page, Pass, Query, Row, Slices, Tally, Unsettled, Window,
+};
+use tencent_live_exporter::session::{Fact, GroupId, IdentityKey, Name, PushSession};
+
+const SECOND: i64 = 1_700_000_000;
+
+/// Rows beyond this are not shown, whatever `TotalNum` says (API page 267/33186).
+const CAP: usize = 10_000;
+
+/// So many sessions that end in one second, `each` of them on the same stream; streams are of two apps.
+fn burst(sessions: usize, each: usize) -> Vec<PushSession> {
+    let session = |n: usize| PushSession {
+        domain: "push.example.com".into(),
+        app: ["live", "show"][n / each % 2].into(),
+        stream: Name::from(format!("room_{}", n / each).as_str()),
+        start: SECOND,
+        end: SECOND,
+        reason_text: "校验鉴权参数不通过".into(),
+        client_ip: "203.0.113.7".into(),
+        duration: Some(0),
+        resolution: String::new(),
+    };
+    (0..sessions).map(session).collect()
+}
+
+fn answer(rows: &[PushSession], query: &Query) -> Page {
+    let named = |wanted: &Option<Name>, name: &Name| wanted.as_ref().is_none_or(|wanted| wanted == name);
+    let Filter { domain, app, stream } = &query.filter;
+    let fits = |row: &&PushSession| {
+        (query.window.start..=query.window.end).contains(&row.end)
+            && named(domain, &row.domain)
+            && named(app, &row.app)
+            && named(stream, &row.stream)
+    };
+    let fitting: Vec<&PushSession> = rows.iter().filter(fits).collect();
+    let skipped = (query.page as usize - 1) * query.page_size as usize;
+    let shown = fitting.iter().take(CAP).skip(skipped).take(query.page_size as usize);
+    let rows = shown.map(|row| Row::Finished((*row).clone())).collect();
+    Page { total: Some(fitting.len() as u64), rows }
+}
+
+/// Lists `rows` as a poll does and returns how many were counted.
+fn list(rows: &[PushSession]) -> (usize, Tally) {
+    let (key, slices) = (IdentityKey::new([7; 16]), Slices::new());
+    let window = Window { start: SECOND - 100, end: SECOND + 100 };
+    let bounds = Bounds { floor: SECOND - 10_000, now: SECOND + 100 };
+    let mut pass = Pass::poll(Filter::default(), [window], bounds);
+    let mut groups: BTreeMap<GroupId, Group> = BTreeMap::new();
+    while let Some(query) = pass.next(&slices) {
+        let reading = pass.answer(answer(rows, &query), &slices);
+        let mut views: BTreeMap<GroupId, Vec<Fact>> = BTreeMap::new();
+        for session in &reading.sessions {
+            views.entry(session.group()).or_default().push(session.fact(&key));
+        }
+        let mut unsettled = Vec::new();
+        for (group, view) in views {
+            let growth = groups.entry(group.clone()).or_default().grow(&view);
+            if !growth.unaccounted.is_empty() && !reading.confirming {
+                unsettled.push(Unsettled { group, first_end: SECOND, last_end: SECOND });
+            }
+        }
+        if !unsettled.is_empty() {
+            pass.confirm(unsettled, reading.progress);
+        }
+    }
+    (groups.values().map(|group| group.accounted().len()).sum(), pass.tally())
+}
+
+#[test]
+fn a_second_beyond_the_reach_of_pages_is_split_by_name_and_counted_in_full() {
+    let (counted, tally) = list(&burst(10_200, 17));
+    assert_eq!((counted, tally.incomplete_listings), (10_200, 0), "{tally:?}");
+}
+
+#[test]
+fn more_sessions_of_one_stream_in_one_second_than_a_response_holds_are_counted_from_below() {
+    let (counted, tally) = list(&burst(350, 350));
+    assert!(tally.incomplete_listings > 0, "{tally:?}");
+    assert_eq!(counted, usize::try_from(FULL_PAGE).unwrap());
+}
