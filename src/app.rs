@@ -204,7 +204,7 @@ fn build(settings: &Settings, hold_max: Duration) -> Result<House, AppError> {
         };
         loops.push((account.name.clone(), AccountLoop::new(options)));
     }
-    let exposition = Arc::new(Exposition::new(keeper.snapshot(), Arc::clone(&metrics), false));
+    let exposition = Arc::new(Exposition::new(keeper.snapshot(), Arc::clone(&metrics), settings.web.created_lines));
     Ok(House { clock, board, keeper, keeper_ended, loops, exposition })
 }
 

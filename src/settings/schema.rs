@@ -52,6 +52,7 @@ pub(super) static ROOT: Shape = Shape::Section(&[
             ("telemetry_path", Shape::One),
             ("config_file", Shape::One),
             ("max_requests", Shape::One),
+            ("created_lines", Shape::One),
         ]),
     ),
     ("log", Shape::Section(&[("level", Shape::One), ("format", Shape::One)])),

@@ -20,6 +20,8 @@ pub struct Web {
     pub telemetry_path: String,
     /// Most scrapes answered at a time, up to 100,000; 0 for no limit.
     pub max_requests: u64,
+    /// Whether OpenMetrics pages carry `_created` lines.
+    pub created_lines: bool,
 }
 
 impl Default for Web {
@@ -28,6 +30,7 @@ impl Default for Web {
             listen_addresses: vec![ListenAddress { host: String::new(), port: 19_267 }],
             telemetry_path: "/metrics".to_owned(),
             max_requests: 40,
+            created_lines: false,
         }
     }
 }
@@ -43,6 +46,7 @@ impl Web {
             listen_addresses: listen_addresses(section).unwrap_or(default.listen_addresses),
             telemetry_path: section.read("telemetry_path", default.telemetry_path, PATH_ACCEPTED, telemetry_path).value,
             max_requests: section.number("max_requests", default.max_requests, 0..=100_000),
+            created_lines: section.choice("created_lines", default.created_lines, &[("true", true), ("false", false)]),
         }
     }
 }

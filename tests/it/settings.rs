@@ -135,7 +135,10 @@ fn the_defaults_are_those_of_the_contract() {
     let path = StatePath::Folder("data".into());
     assert_eq!(settings.state, State { path, retention: secs(30 * 86_400), client_ip: ClientIp::Masked });
     let listen_addresses = vec![ListenAddress::parse(":19267").unwrap()];
-    assert_eq!(settings.web, Web { listen_addresses, telemetry_path: "/metrics".into(), max_requests: 40 });
+    assert_eq!(
+        settings.web,
+        Web { listen_addresses, telemetry_path: "/metrics".into(), max_requests: 40, created_lines: false }
+    );
     assert_eq!(settings.log, Log { level: LogLevel::Info, format: LogFormat::Logfmt });
     assert!(settings.reasons.is_empty());
 }
@@ -191,7 +194,7 @@ fn every_key_of_the_file_is_taken() {
 }
 
 /// Every key with a value other than its default, and what it changes.
-const VARIABLES: [(&str, &str); 24] = [
+const VARIABLES: [(&str, &str); 25] = [
     ("accounts[0].name", "other"),
     ("accounts[0].site", "international"),
     ("accounts[0].endpoint", "https://live.example.com"),
@@ -216,6 +219,7 @@ const VARIABLES: [(&str, &str); 24] = [
     ("state.client_ip", "full"),
     ("web.telemetry_path", "/m"),
     ("web.max_requests", "41"),
+    ("web.created_lines", "true"),
 ];
 
 fn variable(key: &str) -> String {
