@@ -339,9 +339,13 @@ async fn the_demo_says_where_to_look_and_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn the_simulator_alone_can_be_asked_by_another_exporter() {
-    let arguments =
-        ["simulate", "--listen-address", "127.0.0.1:0", "--secret-id", SECRET_ID, "--secret-key", SECRET_KEY];
-    let simulator = CommandLine::new(&arguments).start();
+    let scenario = "
+platform: { domains: [{ name: push.example.com, apps: [{ name: live, streams: [{ names: [room] }] }] }] }
+traffic: { disconnects_per_minute: 1, history: 30m }
+";
+    let arguments = ["simulate", "--listen-address", "127.0.0.1:0", "--scenario", "scenario.yaml"];
+    let keys = ["--secret-id", SECRET_ID, "--secret-key", SECRET_KEY];
+    let simulator = CommandLine::new(&[&arguments[..], &keys].concat()).file("scenario.yaml", scenario).start();
     let endpoint = until("it says where it is", async || {
         let words = simulator.stdout();
         let endpoint = words.split_whitespace().find(|word| word.starts_with("http://")).map(str::to_owned);

@@ -391,7 +391,7 @@ async fn domains_and_apps_are_asked_for_one_by_one() {
 async fn a_second_with_more_rows_than_a_response_is_counted_in_full() {
     let rig = Rig::new().await.quirks(|quirks| quirks.tie_order = TieOrder::Shuffled);
     let end = rig.world.now() - 900;
-    rig.world.publish_all((0..350).map(|n| {
+    rig.world.publish_all((0..150).map(|n| {
         let domain = ["push.a.example.com", "push.b.example.com"][n % 2];
         Event::ended(domain, "live", &*format!("room_{}", n / 3), end - 60, end)
     }));

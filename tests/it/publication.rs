@@ -170,10 +170,11 @@ impl Desk {
         ended(stream, self.clock.now())
     }
 
-    /// A scraper reads what there is to see.
+    /// A scraper, known by the first letter of its name, reads what there is to see.
     async fn scrape(&self, name: &str) {
         let scraper = Scraper::new([127, 0, 0, 1].into(), name.as_bytes());
-        self.keeper.scraped(Scrape { scraper, generation: self.snapshot().generation });
+        let connection = u64::from(name.as_bytes()[0]);
+        self.keeper.scraped(Scrape { scraper, connection, generation: self.snapshot().generation });
         self.settles().await;
     }
 
