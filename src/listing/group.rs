@@ -58,10 +58,14 @@ impl Group {
         Growth { counted, unaccounted }
     }
 
-    /// Takes the facts that `view` corrects: an unaccounted fact of the view takes the place of an accounted one that it
-    /// resembles and that the view no longer shows. The number of sessions stays. Returns what was replaced by what.
+    /// Takes the facts that `view` corrects: an unaccounted fact of the view takes the place of an accounted one of the
+    /// same reason that the view no longer shows. The number of sessions stays. Returns what was replaced by what.
+    ///
+    /// Another reason in a row's place may be a correction too, or another row that came as this one was hidden. That
+    /// is left open: when all are shown together again, each is counted under its own.
     pub fn revise(&mut self, view: &[Fact]) -> Vec<(Fact, Fact)> {
-        let (corrections, _) = self.corrections(view);
+        let (mut corrections, _) = self.corrections(view);
+        corrections.retain(|(old, new)| new.has_reason_of(old));
         for (old, new) in &corrections {
             let place = self.accounted.iter().position(|fact| fact == old);
             self.accounted[place.expect("corrections are of accounted facts")] = *new;

@@ -92,6 +92,11 @@ fn whatever_the_api_means_by_its_window_every_session_counts_exactly_once() {
 }
 
 #[test]
+fn a_row_that_hides_as_another_appears_is_not_taken_for_corrected() {
+    simulate(87);
+}
+
+#[test]
 fn a_corrected_address_does_not_pass_for_the_row_that_came_beside_it() {
     simulate(69);
 }
