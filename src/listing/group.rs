@@ -59,14 +59,13 @@ impl Group {
     }
 
     /// Takes the facts that `view` corrects: an unaccounted fact of the view takes the place of an accounted one of the
-    /// same reason that the view no longer shows. The number of sessions stays. Returns what was replaced by what.
+    /// same reason that the view no longer shows. The number of sessions stays. Returns what may have become what.
     ///
     /// Another reason in a row's place may be a correction too, or another row that came as this one was hidden. That
-    /// is left open: when all are shown together again, each is counted under its own.
+    /// is returned, but left as it is: when all are shown together again, each is counted under its own reason.
     pub fn revise(&mut self, view: &[Fact]) -> Vec<(Fact, Fact)> {
-        let (mut corrections, _) = self.corrections(view);
-        corrections.retain(|(old, new)| new.has_reason_of(old));
-        for (old, new) in &corrections {
+        let (corrections, _) = self.corrections(view);
+        for (old, new) in corrections.iter().filter(|(old, new)| new.has_reason_of(old)) {
             let place = self.accounted.iter().position(|fact| fact == old);
             self.accounted[place.expect("corrections are of accounted facts")] = *new;
         }

@@ -226,14 +226,19 @@ impl Bench<'_> {
         posting: &mut Posting,
         receipt: &mut Receipt,
     ) -> bool {
+        let mut changed = false;
         for (old, new) in group.revise(view) {
+            receipt.revised += 1;
+            if !new.has_reason_of(&old) {
+                continue;
+            }
             let place = rows.iter().position(|(fact, _)| *fact == new);
             let (_, mut session) = rows.swap_remove(place.expect("revisions are of the view"));
             session.client_ip = self.client_ip.keep(session.client_ip);
             posting.revisions.push(Revision { group: key, old, new, session });
-            receipt.revised += 1;
+            changed = true;
         }
-        !posting.revisions.is_empty()
+        changed
     }
 
     fn record(

@@ -545,3 +545,33 @@ async fn while_the_books_cannot_be_written_the_page_is_served_and_it_recovers_by
     rig.turns(1).await;
     assert_eq!(rig.metrics().await.streams(), rig.truth());
 }
+
+#[test]
+fn damage_that_writing_stumbles_over_is_set_aside_too() {
+    let folder = Folder::new();
+    let posting = Posting { records: vec![record(1, 9_000)], new_account: Some(account("main")), ..Posting::default() };
+    let mut ledger = SqliteLedger::open(folder.path()).unwrap();
+    ledger.commit(&posting).unwrap();
+    drop(ledger);
+    let file = folder.path().join(LEDGER);
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let root = number("SELECT rootpage FROM sqlite_schema WHERE name = 'record'");
+    let page = number("PRAGMA page_size");
+    drop(connection);
+    let mut bytes = fs::read(&file).unwrap();
+    let start = usize::try_from((root - 1) * page).unwrap();
+    bytes[start..start + 64].fill(0xff);
+    fs::write(&file, bytes).unwrap();
+
+    let mut ledger = SqliteLedger::open(folder.path()).unwrap();
+    let more = Posting {
+        records: vec![record(2, 9_001)],
+        groups: vec![(key(2), "main".into(), Group::new(vec![fact(9_001)]))],
+        ..Posting::default()
+    };
+    ledger.commit(&more).unwrap_err();
+    let error = ledger.reopen().unwrap_err();
+    assert!(matches!(error, LedgerError::SetAside { .. }), "{error}");
+    assert!(folder.names().iter().any(|name| name.contains("set-aside")), "{:?}", folder.names());
+}

@@ -43,6 +43,8 @@ const COUNTING_TABLES: [&str; 9] = [
 pub struct SqliteLedger {
     connection: Option<Connection>,
     home: Option<Home>,
+    /// SQLite has found damage: the next opening looks at every page.
+    suspect: bool,
 }
 
 #[derive(Debug)]
@@ -60,7 +62,7 @@ impl SqliteLedger {
     pub fn in_memory() -> Result<Self, LedgerError> {
         let connection = Connection::open_in_memory().map_err(sqlite("opening"))?;
         create_schema(&connection)?;
-        Ok(Self { connection: Some(connection), home: None })
+        Ok(Self { connection: Some(connection), home: None, suspect: false })
     }
 
     /// Opens the ledger in `folder`, or makes both.
@@ -74,9 +76,18 @@ impl SqliteLedger {
         let lock = lock(folder)?;
         let file = folder.join("ledger.sqlite");
         refuse_what_is_no_file(&file).map_err(cannot_use)?;
-        let mut ledger = Self { connection: None, home: Some(Home { file, _lock: lock }) };
+        let mut ledger = Self { connection: None, home: Some(Home { file, _lock: lock }), suspect: false };
         ledger.reopen()?;
         Ok(ledger)
+    }
+
+    /// Passes `done` on, and remembers damage that SQLite stumbled over: a table that counting does not rest on is not
+    /// looked at on each start.
+    fn suspected<T>(&mut self, done: Result<T, LedgerError>) -> Result<T, LedgerError> {
+        if let Err(LedgerError::Sqlite { source, .. }) = &done {
+            self.suspect |= is_damage(source);
+        }
+        done
     }
 
     fn connection(&mut self) -> Result<&mut Connection, LedgerError> {
@@ -96,21 +107,30 @@ impl Ledger for SqliteLedger {
     }
 
     fn groups(&mut self, keys: &[GroupKey]) -> Result<BTreeMap<GroupKey, Group>, LedgerError> {
-        read::groups(self.connection()?, keys)
+        let groups = read::groups(self.connection()?, keys);
+        self.suspected(groups)
     }
 
     fn commit(&mut self, posting: &Posting) -> Result<(), LedgerError> {
-        write::posting(self.connection()?, posting)
+        let written = write::posting(self.connection()?, posting);
+        self.suspected(written)
     }
 
     fn reopen(&mut self) -> Result<(), LedgerError> {
         let Some(home) = &self.home else { return Ok(()) };
         self.connection = None;
-        let connection = match open_file(&home.file) {
+        let opened = open_file(&home.file).and_then(|connection| {
+            if self.suspect {
+                check(&connection, "PRAGMA quick_check(1)")?;
+            }
+            Ok(connection)
+        });
+        let connection = match opened {
             Err(LedgerError::Contradiction(why)) => return Err(set_aside(&home.file, why)),
             opened => opened?,
         };
         self.connection = Some(connection);
+        self.suspect = false;
         Ok(())
     }
 }
@@ -192,14 +212,14 @@ fn open_file(file: &Path) -> Result<Connection, LedgerError> {
         create_schema(&connection)?;
     }
     for table in COUNTING_TABLES {
-        let verdict: String = connection
-            .query_row(&format!("PRAGMA quick_check('{table}')"), [], |row| row.get(0))
-            .map_err(broken_or("checking"))?;
-        if verdict != "ok" {
-            return Err(LedgerError::Contradiction(verdict));
-        }
+        check(&connection, &format!("PRAGMA quick_check('{table}')"))?;
     }
     Ok(connection)
+}
+
+fn check(connection: &Connection, pragma: &str) -> Result<(), LedgerError> {
+    let verdict: String = connection.query_row(pragma, [], |row| row.get(0)).map_err(broken_or("checking"))?;
+    if verdict == "ok" { Ok(()) } else { Err(LedgerError::Contradiction(verdict)) }
 }
 
 /// The schema version of a file that is ours; 0 for one whose making was cut short.
@@ -226,11 +246,18 @@ fn check_identity(file: &Path, connection: &Connection) -> Result<i64, LedgerErr
 
 /// Damage is a contradiction, everything else (a full disk, no permission) is not.
 fn broken_or(doing: &'static str) -> impl Fn(rusqlite::Error) -> LedgerError {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    move |source| match source.sqlite_error_code() {
-        Some(DatabaseCorrupt | NotADatabase) => LedgerError::Contradiction(source.to_string()),
-        _ => LedgerError::Sqlite { doing, source },
+    move |source| {
+        if is_damage(&source) {
+            LedgerError::Contradiction(source.to_string())
+        } else {
+            LedgerError::Sqlite { doing, source }
+        }
     }
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }
 
 fn wal(connection: &Connection) -> rusqlite::Result<()> {

@@ -6,7 +6,7 @@ use crate::listing::query::{FULL_PAGE, Filter, Page, Query, Window};
 use crate::session::GroupId;
 
 /// Most groups of one pass that are confirmed; past it the rest is left to later passes.
-const MOST_CONFIRMATIONS: u64 = 2_000;
+const MOST_CONFIRMATIONS: usize = 2_000;
 
 /// A group of which a view showed rows that are not accounted for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,11 +35,11 @@ impl Pass {
         let later = std::mem::replace(&mut self.progress, progress);
         self.progress.append(later);
         for unsettled in unsettled {
-            self.confirmed += 1;
-            if self.confirmed > MOST_CONFIRMATIONS {
+            if self.confirmed.len() >= MOST_CONFIRMATIONS && !self.confirmed.contains(&unsettled.group) {
                 self.mark_incomplete();
                 continue;
             }
+            self.confirmed.insert(unsettled.group.clone());
             self.confirmations.push(Confirmation { unsettled, around_start: false, whole: true, shown: false });
         }
     }

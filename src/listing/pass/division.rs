@@ -157,7 +157,10 @@ impl Pass {
             CrowdStep::Whole => {}
             CrowdStep::Incomplete => self.mark_incomplete(),
         }
-        self.confirm(crowd.groups_on_several_pages(), Progress::default());
+        // The seconds beside a crowd show it again; a group is looked at once.
+        let mut suspects = crowd.groups_on_several_pages();
+        suspects.retain(|suspect| !self.confirmed.contains(&suspect.group));
+        self.confirm(suspects, Progress::default());
         reading
     }
 }

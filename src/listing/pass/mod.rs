@@ -12,6 +12,8 @@
 mod confirmation;
 mod division;
 
+use std::collections::BTreeSet;
+
 use self::confirmation::Confirmation;
 pub use self::confirmation::Unsettled;
 use super::crowd::Crowd;
@@ -146,7 +148,8 @@ pub struct Pass {
     compare: bool,
     stack: Vec<Task>,
     confirmations: Vec<Confirmation>,
-    confirmed: u64,
+    /// Groups that were or are going to be confirmed.
+    confirmed: BTreeSet<GroupId>,
     asked: Option<(Asked, Query, u8)>,
     progress: Progress,
     marks: Marks,
@@ -177,7 +180,7 @@ impl Pass {
             compare,
             stack,
             confirmations: Vec::new(),
-            confirmed: 0,
+            confirmed: BTreeSet::new(),
             asked: None,
             progress: Progress::default(),
             marks: Marks::default(),

@@ -67,7 +67,7 @@ pub enum Outcome {
     Counted,
     /// Counted before.
     Duplicate,
-    /// Counted before, with other facts.
+    /// Counted before, with other facts. A row of which only the reason changed is told each time it is read.
     Revised,
     /// Has not ended yet, as far as the API knows.
     Unfinished,
