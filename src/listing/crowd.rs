@@ -40,6 +40,8 @@ pub(super) struct Crowd {
     page: u32,
     second_reading: bool,
     received: u64,
+    /// The highest `TotalNum` of this window so far: an answer that is empty by mistake must not end the reading.
+    total: u64,
     /// Rows that are no sessions (unfinished, broken), as many as the reading with the most.
     others: u64,
     most_others: u64,
@@ -49,13 +51,15 @@ pub(super) struct Crowd {
 }
 
 impl Crowd {
-    pub(super) fn new(window: Window, filter: Filter) -> Self {
+    /// A crowd of at least `total` rows.
+    pub(super) fn new(window: Window, filter: Filter, total: u64) -> Self {
         Self {
             window,
             filter,
             page: 1,
             second_reading: false,
             received: 0,
+            total,
             others: 0,
             most_others: 0,
             last_page: Vec::new(),
@@ -83,7 +87,8 @@ impl Crowd {
             *most = count.max(*most);
         }
         self.received += page.rows.len() as u64;
-        let total = page.total.unwrap_or(0);
+        self.total = self.total.max(page.total.unwrap_or(0));
+        let total = self.total;
         let same_page_again = self.page > 1 && page.rows == self.last_page;
         self.last_page.clone_from(&page.rows);
         if self.received < total && !page.rows.is_empty() && !same_page_again && self.page < MOST_PAGES {
@@ -95,7 +100,7 @@ impl Crowd {
         if seen >= total && total < CROWDED {
             return CrowdStep::Whole;
         }
-        if !self.second_reading && !same_page_again && self.received >= total {
+        if !self.second_reading && !same_page_again && total < CROWDED {
             (self.second_reading, self.page, self.received, self.others) = (true, 1, 0, 0);
             return CrowdStep::NextPage;
         }
@@ -105,15 +110,16 @@ impl Crowd {
     /// The groups that no single page has shown whole.
     pub(super) fn groups_on_several_pages(&self) -> Vec<Unsettled> {
         let mut ends: BTreeMap<GroupId, Unsettled> = BTreeMap::new();
-        for session in self.most_together.keys() {
+        for (session, rows) in &self.most_together {
             let group = session.group();
             if self.pages_of_group.get(&group).is_none_or(|pages| pages.len() < 2) {
                 continue;
             }
-            let first = || Unsettled { group: group.clone(), first_end: session.end, last_end: session.end };
+            let first = || Unsettled { group: group.clone(), first_end: session.end, last_end: session.end, rows: 0 };
             let unsettled = ends.entry(group.clone()).or_insert_with(first);
             unsettled.first_end = unsettled.first_end.min(session.end);
             unsettled.last_end = unsettled.last_end.max(session.end);
+            unsettled.rows += rows;
         }
         ends.into_values().collect()
     }

@@ -258,7 +258,8 @@ fn unsettled(group: GroupId, view: &[Fact], known: &Group) -> Unsettled {
     let ends = || view.iter().chain(known.accounted()).map(|fact| fact.end);
     let first_end = ends().min().unwrap_or(group.start);
     let last_end = ends().max().unwrap_or(group.start);
-    Unsettled { group, first_end, last_end }
+    let rows = view.len().max(known.accounted().len()) as u64;
+    Unsettled { group, first_end, last_end, rows }
 }
 
 #[cfg(test)]

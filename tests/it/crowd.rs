@@ -61,7 +61,7 @@ fn list(rows: &[PushSession]) -> (usize, Tally) {
         for (group, view) in views {
             let growth = groups.entry(group.clone()).or_default().grow(&view);
             if !growth.unaccounted.is_empty() && !reading.confirming {
-                unsettled.push(Unsettled { group, first_end: SECOND, last_end: SECOND });
+                unsettled.push(Unsettled { group, first_end: SECOND, last_end: SECOND, rows: 1 });
             }
         }
         if !unsettled.is_empty() {

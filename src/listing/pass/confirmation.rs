@@ -17,6 +17,8 @@ pub struct Unsettled {
     pub first_end: UnixSeconds,
     /// The latest end among its rows.
     pub last_end: UnixSeconds,
+    /// How many of its rows are known to be there.
+    pub rows: u64,
 }
 
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(super) struct Confirmation {
     whole: bool,
     /// Whether one of them showed the group.
     shown: bool,
+    /// Most rows of the group in one of them.
+    most_rows: u64,
 }
 
 impl Pass {
@@ -40,7 +44,13 @@ impl Pass {
                 continue;
             }
             self.confirmed.insert(unsettled.group.clone());
-            self.confirmations.push(Confirmation { unsettled, around_start: false, whole: true, shown: false });
+            self.confirmations.push(Confirmation {
+                unsettled,
+                around_start: false,
+                whole: true,
+                shown: false,
+                most_rows: 0,
+            });
         }
     }
 
@@ -67,19 +77,24 @@ impl Pass {
         }
         let reading = self.read(page);
         let group = &confirmation.unsettled.group;
-        let shown = reading.sessions.iter().any(|session| session.is_of(group));
+        let rows = reading.sessions.iter().filter(|session| session.is_of(group)).count() as u64;
+        let shown = rows > 0;
         // Around its ends a group is shown whole or, where the API's window is of starts, not at all. Around its start
         // it may be shown in part, unless that is the only place where it is shown.
         let revises = (confirmation.whole && shown && !confirmation.shown).then(|| group.clone());
         confirmation.shown |= shown;
+        confirmation.most_rows = confirmation.most_rows.max(rows);
         if !confirmation.around_start && group.start > self.bounds.floor {
             self.confirmations.push(Confirmation { around_start: true, ..confirmation });
+        } else if confirmation.most_rows < confirmation.unsettled.rows {
+            // Rows that are known to be there were not shown: nothing is confirmed, the slice has to be listed again.
+            self.mark_incomplete();
         }
         Reading { confirming: true, revises, ..reading }
     }
 
     pub(super) fn confirmation_query(&self, confirmation: &Confirmation) -> Query {
-        let Unsettled { group, first_end, last_end } = &confirmation.unsettled;
+        let Unsettled { group, first_end, last_end, .. } = &confirmation.unsettled;
         let window = if confirmation.around_start {
             Window { start: group.start, end: group.start }
         } else {

@@ -47,7 +47,7 @@ impl Pass {
                     }
                     Verdict::Short => {
                         let (window, filter) = self.extent(&part);
-                        self.stack.push(Task::Crowd(Box::new(Crowd::new(window, filter))));
+                        self.stack.push(Task::Crowd(Box::new(Crowd::new(window, filter, total))));
                         Reading::default()
                     }
                     Verdict::Overfull => {
@@ -99,7 +99,7 @@ impl Pass {
                     self.stack.push(Task::Remember { id: *id, total, before: self.marks, halves: None });
                 }
                 let (window, filter) = self.extent(&part);
-                self.stack.push(Task::Crowd(Box::new(Crowd::new(window, filter))));
+                self.stack.push(Task::Crowd(Box::new(Crowd::new(window, filter, total))));
             }
         }
     }
@@ -143,7 +143,7 @@ impl Pass {
         if let Some(Task::Remember { halves, .. }) = self.stack.last_mut() {
             *halves = None;
         }
-        self.stack.push(Task::Crowd(Box::new(Crowd::new(parent.window, self.scope.clone()))));
+        self.stack.push(Task::Crowd(Box::new(Crowd::new(parent.window, self.scope.clone(), parent.total))));
     }
 
     fn work_crowd(&mut self, mut crowd: Box<Crowd>, page: Page) -> Reading {
