@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::clock::{Clock, SystemClock};
 use crate::ledger::{Ledger, LedgerError, SqliteLedger};
@@ -141,10 +141,13 @@ pub async fn run(
     stopping.send_replace(true);
     while loops.join_next().await.is_some() {}
     house.keeper.stop();
-    if ended.is_ok()
-        && let Ok(Err(error)) = house.keeper_ended.await
-    {
-        return Err(error.into());
+    if ended.is_ok() {
+        match tokio::time::timeout(DRAIN, house.keeper_ended).await {
+            Ok(Ok(Err(error))) => return Err(error.into()),
+            Ok(_) => {}
+            // It is whole or not at all, as after a kill.
+            Err(_) => warn!("the disk is slow, the commit in hand was not waited for"),
+        }
     }
     web.await.map_err(|error| AppError::Broken(format!("the web server ended badly: {error}")))?;
     ended
@@ -231,7 +234,9 @@ fn start_keeper(
             }
         }),
     };
-    let (keeper, handle) = Keeper::open(ledger, options)?;
+    let (mut keeper, handle) = Keeper::open(ledger, options)?;
+    let configured: Vec<String> = settings.accounts.iter().map(|account| account.name.clone()).collect();
+    keeper.publish_left_over(&configured)?;
     let (ended, keeper_ended) = oneshot::channel();
     let work = move || {
         // Nobody waits for it after a stop that took too long.
@@ -332,10 +337,15 @@ pub fn stop_signal() -> Result<impl Future<Output = ()>, AppError> {
     use tokio::signal::unix::{SignalKind, signal};
     let catch = |kind| signal(kind).map_err(|source| AppError::System { doing: "cannot catch signals", source });
     let (mut term, mut int) = (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);
+    let mut hup = catch(SignalKind::hangup())?;
     Ok(async move {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
+        loop {
+            tokio::select! {
+                _ = term.recv() => return,
+                _ = int.recv() => return,
+                // A closed terminal or an old habit must not stop the counting.
+                _ = hup.recv() => warn!("SIGHUP: settings are read at the start only, restart to take up new ones"),
+            }
         }
     })
 }

@@ -92,6 +92,9 @@ pub enum LedgerError {
         /// Where it is now.
         kept: String,
     },
+    /// Another ledger stands in the place of the one that was open.
+    #[error("the ledger was replaced or removed while it was in use; put the right one back and start again")]
+    Replaced,
     /// SQLite refused.
     #[error("{doing} the ledger")]
     Sqlite {
@@ -104,4 +107,12 @@ pub enum LedgerError {
     /// A row of the books cannot be right.
     #[error("the ledger contradicts itself: {0}")]
     Contradiction(String),
+}
+
+impl LedgerError {
+    /// Whether going on could only make it worse.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, LedgerError::SetAside { .. } | LedgerError::Replaced)
+    }
 }

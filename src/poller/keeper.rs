@@ -184,6 +184,18 @@ impl Keeper {
         Ok((Self { ledger, key, accounts, publication, options, snapshot, messages, in_doubt: false }, handle))
     }
 
+    /// Publishes what accounts that are not `configured` any more have left hidden; no pass of theirs will.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub fn publish_left_over(&mut self, configured: &[String]) -> Result<(), LedgerError> {
+        let gone = |(name, account): (&String, &AccountBooks)| {
+            (!account.published && !configured.contains(name)).then(|| name.clone())
+        };
+        let release = Release { accounts: self.accounts.iter().filter_map(gone).collect(), ..Release::default() };
+        self.commit(&Posting { release, ..Posting::default() })
+    }
+
     /// Works until told to stop.
     ///
     /// # Errors
@@ -249,7 +261,7 @@ impl Keeper {
             Ok(done) => (Ok(done), Ok(())),
             Err(error) => {
                 let words = KeeperError::Ledger(chain(&error));
-                (Err(words), if matches!(error, LedgerError::SetAside { .. }) { Err(error) } else { Ok(()) })
+                (Err(words), if error.is_fatal() { Err(error) } else { Ok(()) })
             }
         };
         // Whoever asked may have gone, being stopped; the books are right all the same.
@@ -348,7 +360,7 @@ impl Keeper {
         }
         let done = self.settle_doubt().and_then(|()| self.commit(&Posting { release, ..Posting::default() }));
         match done {
-            Err(error @ LedgerError::SetAside { .. }) => Err(error),
+            Err(error) if error.is_fatal() => Err(error),
             // Held a little longer; the observer has told of it and the next tick tries again.
             _ => Ok(()),
         }
@@ -399,7 +411,7 @@ impl Keeper {
         (self.options.observer)(Err(&error));
         self.in_doubt = true;
         match self.settle_doubt() {
-            Err(fatal @ LedgerError::SetAside { .. }) => fatal,
+            Err(fatal) if fatal.is_fatal() => fatal,
             // Still in doubt: every message tries again, and this one is answered with what began it.
             _ => error,
         }
@@ -412,6 +424,10 @@ impl Keeper {
         }
         self.ledger.reopen()?;
         let books: Books = self.ledger.read()?;
+        if books.key != self.key {
+            // Under another key no session would be known again: everything would count twice.
+            return Err(LedgerError::Replaced);
+        }
         self.accounts.clone_from(&books.accounts);
         self.publication.reload(books, self.options.clock.elapsed());
         self.snapshot.store(Arc::new(self.publication.snapshot()));

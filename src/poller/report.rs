@@ -30,11 +30,6 @@ impl Report {
         Self { account, metrics, failing: false, logged: HashSet::new() }
     }
 
-    /// Whether the last poll failed.
-    pub(super) fn failing(&self) -> bool {
-        self.failing
-    }
-
     /// A pass has ended.
     pub(super) fn pass_ended(&mut self, kind: Kind, outcome: &Result<(), PassError>, took: Duration, now: UnixSeconds) {
         let account = &self.account;

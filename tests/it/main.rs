@@ -11,6 +11,7 @@ mod live;
 mod publication;
 mod readme;
 mod reasons;
+mod recovery;
 mod settings;
 mod signing;
 mod simulator;

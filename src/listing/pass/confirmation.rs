@@ -1,6 +1,6 @@
 //! One narrow question about one group, when its rows have not been seen together.
 
-use super::{Asked, Pass, Progress, Reading, Verdict};
+use super::{Asked, Pass, Progress, Reading, Task, Verdict};
 use crate::clock::UnixSeconds;
 use crate::listing::query::{FULL_PAGE, Filter, Page, Query, Window};
 use crate::session::GroupId;
@@ -44,10 +44,14 @@ impl Pass {
         }
     }
 
-    /// Goes on without the answer to the question in hand, if that was a confirmation: the API may not take a name it
-    /// has sent itself. Returns whether it was one.
-    pub fn skip_confirmation(&mut self) -> bool {
-        let skipped = matches!(self.asked, Some((Asked::Confirmation(_), ..)));
+    /// Goes on without the answer to the question in hand, if it was narrowed to names the API has sent: it may not take
+    /// them back. Returns whether it was.
+    pub fn skip_refused(&mut self) -> bool {
+        let skipped = match &self.asked {
+            Some((Asked::Confirmation(_), ..)) => true,
+            Some((Asked::Task(Task::Named { .. } | Task::Crowd(_)), query, _)) => query.filter != self.scope,
+            _ => false,
+        };
         if skipped {
             self.asked = None;
             self.mark_incomplete();

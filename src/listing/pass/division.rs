@@ -16,7 +16,9 @@ impl Pass {
         match task {
             Task::Slice { id, in_full: false, parent } if self.compare && slices.contains_key(&id) => {
                 let same = slices.get(&id).is_some_and(|count| count.total == total && !count.unfinished);
-                if !same {
+                if same {
+                    self.resolved(total);
+                } else {
                     self.list_changed(id, parent, total);
                 }
                 Reading::default()
@@ -35,7 +37,7 @@ impl Pass {
                 if let Task::Slice { id, .. } = &part
                     && verdict != Verdict::Overfull
                 {
-                    self.stack.push(Task::Remember { id: *id, total, before: self.marks });
+                    self.stack.push(Task::Remember { id: *id, total, before: self.marks, halves: None });
                 }
                 match verdict {
                     Verdict::Leaf => self.read(page),
@@ -94,7 +96,7 @@ impl Pass {
             Task::Slice { id, .. } if id.level > 0 => self.descend(id, total),
             part => {
                 if let Task::Slice { id, .. } = &part {
-                    self.stack.push(Task::Remember { id: *id, total, before: self.marks });
+                    self.stack.push(Task::Remember { id: *id, total, before: self.marks, halves: None });
                 }
                 let (window, filter) = self.extent(&part);
                 self.stack.push(Task::Crowd(Box::new(Crowd::new(window, filter))));
@@ -115,7 +117,9 @@ impl Pass {
     /// Puts the halves of a slice up, to be remembered with `total` once both are listed. `total` was asked for before
     /// them, so what arrives while they are listed makes the next comparison fail, on the safe side.
     pub(super) fn descend(&mut self, id: SliceId, total: u64) {
-        self.stack.push(Task::Remember { id, total, before: self.marks });
+        // A count that has stopped counting says nothing about its halves.
+        let halves = (total < CROWDED).then_some(0);
+        self.stack.push(Task::Remember { id, total, before: self.marks, halves });
         let parent = Some(Parent { window: id.window(), total, depth: self.stack.len() });
         for half in id.halves().into_iter().flatten().rev() {
             self.stack.push(Task::Slice { id: half, parent, in_full: false });
@@ -136,6 +140,9 @@ impl Pass {
 
     fn crowd_instead_of_parts(&mut self, parent: Parent) {
         self.stack.truncate(parent.depth);
+        if let Some(Task::Remember { halves, .. }) = self.stack.last_mut() {
+            *halves = None;
+        }
         self.stack.push(Task::Crowd(Box::new(Crowd::new(parent.window, self.scope.clone()))));
     }
 

@@ -101,8 +101,9 @@ enum Task {
     Crowd(Box<Crowd>),
     /// Marker: everything up to here is listed.
     Reached(UnixSeconds),
-    /// Marker: this slice is listed; `total` was asked for before its rows were.
-    Remember { id: SliceId, total: u64, before: Marks },
+    /// Marker: this slice is listed; `total` was asked for before its rows were. `halves` is what its halves came to, if
+    /// they were asked instead of it.
+    Remember { id: SliceId, total: u64, before: Marks, halves: Option<u64> },
 }
 
 /// What a response is worth.
@@ -292,6 +293,17 @@ impl Pass {
         self.progress.forget.extend(self.progress.remember.drain(..).map(|(id, _)| id));
     }
 
+    /// Adds the count of a slice to what the halves of its parent come to.
+    fn resolved(&mut self, total: u64) {
+        let parent = self.stack.iter_mut().rev().find_map(|task| match task {
+            Task::Remember { halves, .. } => Some(halves),
+            _ => None,
+        });
+        if let Some(Some(halves)) = parent {
+            *halves += total;
+        }
+    }
+
     fn complete_markers(&mut self) {
         while let Some(marker) = self.stack.pop_if(|task| matches!(task, Task::Reached(_) | Task::Remember { .. })) {
             self.complete(&marker);
@@ -301,12 +313,19 @@ impl Pass {
     fn complete(&mut self, marker: &Task) {
         match marker {
             Task::Reached(end) => self.progress.reached = Some(*end),
-            Task::Remember { id, before, .. } if self.marks.incomplete != before.incomplete => {
-                self.progress.forget.push(*id);
-            }
-            Task::Remember { id, total, before } => {
-                let unfinished = self.marks.unfinished != before.unfinished;
-                self.progress.remember.push((*id, SliceCount { total: *total, unfinished }));
+            Task::Remember { id, total, before, halves } => {
+                if halves.is_some_and(|halves| halves < *total) {
+                    // A half has shown less than it has. Its slice would look complete by its count for ever after.
+                    self.marks.incomplete += 1;
+                    self.tally.repeated_listings += 1;
+                }
+                self.resolved(*total);
+                if self.marks.incomplete == before.incomplete {
+                    let unfinished = self.marks.unfinished != before.unfinished;
+                    self.progress.remember.push((*id, SliceCount { total: *total, unfinished }));
+                } else {
+                    self.progress.forget.push(*id);
+                }
             }
             _ => {}
         }

@@ -36,7 +36,7 @@ impl<S: EventSource> AccountLoop<S> {
                 return Ok((Run::Interrupted, counted));
             }
             let page = match self.ask(&query).await {
-                Err(error) if error.kind() == "parameter" && pass.skip_confirmation() => continue,
+                Err(error) if error.kind() == "parameter" && pass.skip_refused() => continue,
                 page => page?,
             };
             let reading = pass.answer(page, self.slices(scope));
@@ -53,7 +53,11 @@ impl<S: EventSource> AccountLoop<S> {
 
     /// Waits for an answer, and says so: an API that does not answer is no reason to restart this process.
     pub(super) async fn ask(&self, query: &Query) -> Result<Page, CallError> {
-        let answer = self.options.source.events(query);
+        self.alive_while(self.options.source.events(query)).await
+    }
+
+    /// Waits for `answer`, and says so.
+    pub(super) async fn alive_while<T>(&self, answer: impl Future<Output = T>) -> T {
         tokio::pin!(answer);
         let mut tick = tokio::time::interval(self.options.pace.interval / 2);
         loop {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracing::{debug, info};
+use tracing::{debug, error, info};
 
 use self::sweep::Sweep;
 use super::keeper::{KeeperError, KeeperHandle, chain};
@@ -23,6 +23,9 @@ use crate::status::Board;
 
 /// A window is listed in chunks, so that a long catch-up keeps what it has.
 const CHUNK_SECONDS: i64 = 24 * 3600;
+
+/// How far back the API answers, with a day to spare: two months, or 60 days in older editions of page 267/33186.
+const API_HISTORY_SECONDS: i64 = 59 * 24 * 3600;
 
 /// How long to leave an API alone that refuses our credentials.
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
@@ -129,6 +132,8 @@ pub struct AccountLoop<S> {
     next_audit: Duration,
     next_discovery: Duration,
     first_pass_over: bool,
+    /// Whether the last poll listed at least one scope.
+    listed_any: bool,
     report: Report,
 }
 
@@ -153,6 +158,7 @@ impl<S: EventSource> AccountLoop<S> {
             next_audit: now + options.pace.audit_interval,
             next_discovery: now,
             first_pass_over: false,
+            listed_any: false,
             report: Report::new(options.name.clone(), Arc::clone(&options.metrics)),
             options,
         }
@@ -175,11 +181,13 @@ impl<S: EventSource> AccountLoop<S> {
         let mut due = Instant::now();
         loop {
             self.wait_until(due).await;
-            let refused = self.poll_once().await.is_err_and(|error| error.is_refusal());
+            let outcome = self.poll_once().await;
+            // One scope that is refused is no reason to leave the others alone.
+            let refused = !self.listed_any && outcome.is_err_and(|error| error.is_refusal());
             // Missed turns are left out; polls never overlap.
             let pause = if refused { interval.max(AFTER_REFUSAL) } else { interval };
             due = (due + pause).max(Instant::now());
-            if !refused && !self.report.failing() {
+            if self.listed_any {
                 // Polls that take longer than their interval must not starve the sweeps.
                 self.sweep_until(due.max(Instant::now() + interval / 4)).await;
             }
@@ -224,6 +232,7 @@ impl<S: EventSource> AccountLoop<S> {
     }
 
     async fn poll(&mut self) -> Result<(), PassError> {
+        self.listed_any = false;
         self.learn_clock().await?;
         let now = self.bounds_now();
         let since = self.open(now).await?;
@@ -231,22 +240,30 @@ impl<S: EventSource> AccountLoop<S> {
         let mut outcome = Ok(());
         for scope in self.scopes.clone() {
             let done = self.poll_scope(&scope, since, now).await;
+            self.listed_any |= done.is_ok();
             outcome = outcome.and(done);
         }
-        outcome?;
-        self.options.keeper.counting(self.options.name.clone()).await?;
-        self.raise_floor(now).await
+        if self.listed_any {
+            self.options.keeper.counting(self.options.name.clone()).await?;
+            self.raise_floor(now).await?;
+        }
+        outcome
     }
 
     async fn poll_scope(&mut self, scope: &Filter, since: Since, now: UnixSeconds) -> Result<(), PassError> {
         let pace = self.options.pace;
-        let bounds = Bounds { floor: since.floor, now };
+        let bounds = bounds(since, now);
         let scopes = self.books.as_ref().map(|books| &books.scopes);
         let watermark = scopes.and_then(|scopes| scopes.get(scope)?.watermark);
         // A scope that is new to an account goes on from where the account is.
         let others = scopes.and_then(|scopes| scopes.values().filter_map(|scope| scope.watermark).min());
         let from = watermark.or(others).map_or(since.counting_since, |at| at - seconds(pace.overlap));
-        let from = from.min(now - seconds(pace.overlap)).max(since.floor);
+        let wanted = from.min(now - seconds(pace.overlap)).max(since.floor);
+        let from = wanted.max(bounds.floor);
+        if from > wanted {
+            let gap = Window { start: wanted, end: from };
+            error!(account = self.options.name, %gap, "the API no longer knows these records, they are never counted");
+        }
         if from > now {
             return Err(PassError::Clock { ours: self.options.clock.now() });
         }
@@ -293,7 +310,10 @@ impl<S: EventSource> AccountLoop<S> {
 
     async fn raise_floor(&mut self, now: UnixSeconds) -> Result<(), PassError> {
         let pace = self.options.pace;
-        let (Some(watermark), Some(books)) = (self.watermark(), &mut self.books) else { return Ok(()) };
+        let Some(books) = &mut self.books else { return Ok(()) };
+        // A scope that has never been listed has nothing to forget.
+        let watermarks = self.scopes.iter().filter_map(|scope| books.scopes.get(scope)?.watermark);
+        let Some(watermark) = watermarks.min() else { return Ok(()) };
         let floor = watermark.min(now) - seconds(pace.horizon);
         // Once a minute is enough; each time costs a commit.
         if floor < books.floor + 60 {
@@ -347,13 +367,12 @@ impl<S: EventSource> AccountLoop<S> {
         }
         let mut domains = self.options.domains.clone();
         if self.options.discover_domains && domains.is_empty() {
-            match self.options.source.push_domains().await {
+            match self.alive_while(self.options.source.push_domains()).await {
                 Ok(found) => domains.extend(found.into_iter().map(|domain| domain.name)),
                 Err(error) => {
                     self.report.no_domains(&error);
-                    if error.is_refusal() {
-                        self.next_discovery = elapsed + DISCOVERY_INTERVAL;
-                    }
+                    let pause = if error.is_refusal() { DISCOVERY_INTERVAL } else { AFTER_REFUSAL };
+                    self.next_discovery = elapsed + pause;
                     return Ok(());
                 }
             }
@@ -363,6 +382,11 @@ impl<S: EventSource> AccountLoop<S> {
         self.next_discovery = elapsed + DISCOVERY_INTERVAL;
         Ok(())
     }
+}
+
+/// What may be asked for: nothing that may have been forgotten, here or by the API.
+fn bounds(since: Since, now: UnixSeconds) -> Bounds {
+    Bounds { floor: since.floor.max(now.saturating_sub(API_HISTORY_SECONDS)), now }
 }
 
 /// Every domain with every app.

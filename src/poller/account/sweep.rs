@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{AccountLoop, PassError, Run, seconds};
-use crate::listing::{Bounds, Filter, Kind, Pass, cover};
+use super::{AccountLoop, PassError, Run, bounds, seconds};
+use crate::listing::{Filter, Kind, Pass, cover};
 use crate::live::EventSource;
 
 /// A sweep or an audit under way, over the scopes one after the other.
@@ -13,6 +13,7 @@ pub(super) struct Sweep {
     kind: Kind,
     scopes_left: Vec<Filter>,
     current: Option<(Filter, Pass)>,
+    failure: Option<PassError>,
     took: Duration,
 }
 
@@ -28,7 +29,7 @@ impl<S: EventSource> AccountLoop<S> {
             }
             let mut scopes_left = self.scopes.clone();
             scopes_left.reverse();
-            self.sweep = Some(Sweep { kind, scopes_left, current: None, took: Duration::ZERO });
+            self.sweep = Some(Sweep { kind, scopes_left, current: None, failure: None, took: Duration::ZERO });
         }
         let Some(mut sweep) = self.sweep.take() else { return };
         let outcome = self.sweep_on(&mut sweep, due).await;
@@ -45,10 +46,14 @@ impl<S: EventSource> AccountLoop<S> {
     async fn sweep_on(&mut self, sweep: &mut Sweep, due: Instant) -> Result<Run, PassError> {
         loop {
             if let Some((scope, mut pass)) = sweep.current.take() {
-                let (run, _) = self.run_pass(sweep.kind, &scope, &mut pass, Some(due)).await?;
-                if run == Run::Interrupted {
-                    sweep.current = Some((scope, pass));
-                    return Ok(Run::Interrupted);
+                match self.run_pass(sweep.kind, &scope, &mut pass, Some(due)).await {
+                    Ok((Run::Interrupted, _)) => {
+                        sweep.current = Some((scope, pass));
+                        return Ok(Run::Interrupted);
+                    }
+                    Ok((Run::Complete, _)) => {}
+                    // One scope that fails must not keep the others from being swept.
+                    Err(error) => sweep.failure = sweep.failure.take().or(Some(error)),
                 }
             }
             let Some(scope) = sweep.scopes_left.pop() else { break };
@@ -57,9 +62,12 @@ impl<S: EventSource> AccountLoop<S> {
             let books = self.books.as_ref().and_then(|books| books.scopes.get(&scope));
             let Some(watermark) = books.and_then(|scope| scope.watermark) else { continue };
             let from = now.min(watermark) - seconds(self.options.pace.sweep_lookback);
-            let slices = cover(from, watermark.min(now), since.floor);
-            let bounds = Bounds { floor: since.floor, now };
+            let bounds = bounds(since, now);
+            let slices = cover(from, watermark.min(now), bounds.floor);
             sweep.current = Some((scope.clone(), Pass::sweep(scope, &slices, bounds, sweep.kind == Kind::Sweep)));
+        }
+        if let Some(error) = sweep.failure.take() {
+            return Err(error);
         }
         if !self.first_pass_over {
             self.options.keeper.publish(self.options.name.clone()).await?;

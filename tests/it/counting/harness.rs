@@ -43,6 +43,8 @@ pub(super) struct Api {
     pub(super) cap: usize,
     /// Whether `TotalNum` stops counting at the cap.
     pub(super) saturated: bool,
+    /// The request that is answered as if nothing had happened.
+    pub(super) empty_answer: Option<u64>,
     /// Most rows a page shows, whatever was asked for.
     pub(super) page_rows: usize,
 }
@@ -58,12 +60,16 @@ impl Api {
             requests: 0,
             cap: 10_000,
             saturated: false,
+            empty_answer: None,
             page_rows: 100,
         }
     }
 
     pub(super) fn answer(&mut self, query: &Query, now: i64) -> Page {
         self.requests += 1;
+        if self.empty_answer == Some(self.requests) {
+            return Page { total: Some(0), rows: Vec::new() };
+        }
         let (start, end) = (query.window.start, query.window.end);
         let slack = i64::from(!self.ends_included);
         let inside = |at: i64| at >= start + slack && at <= end - slack;

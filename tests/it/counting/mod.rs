@@ -183,6 +183,19 @@ fn a_late_row_is_found_by_the_next_sweep_for_few_requests() {
 }
 
 #[test]
+fn an_answer_that_is_empty_by_mistake_is_made_up_for_by_the_next_sweep() {
+    for wrong in 1..60 {
+        let rows = (0..400).map(|n| shown(n, START - 3_000 + i64::try_from(n).unwrap() * 5, 3_500)).collect();
+        let (mut exporter, mut api) = counted_of(Api::new(rows, By::End, 1));
+        exporter.poll(&mut api, START + 3_600);
+        api.empty_answer = Some(api.requests + wrong);
+        exporter.sweep(&mut api, START + 3_600, DAY, false);
+        exporter.sweep(&mut api, START + 3_600, DAY, false);
+        assert_eq!(total(&exporter), 400, "request {wrong}");
+    }
+}
+
+#[test]
 fn a_row_that_came_as_another_went_is_found_by_the_audit() {
     let mut gone = shown(1, START - 600, 1);
     gone.hidden = Some((START + 900, i64::MAX));
