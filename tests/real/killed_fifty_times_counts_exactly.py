@@ -42,7 +42,7 @@ FAULTS = {"throttle": 0.03, "internal_error": 0.03, "http_500": 0.01, "http_502"
           "truncated_body": 0.02, "connection_reset": 0.02, "reset_mid_body": 0.02, "empty_list": 0.02, "slow": 0.02,
           "slow_by": "800ms"}
 SETTINGS = """
-poll: {interval: 1s, overlap: 30s, sweep_interval: 2s, sweep_lookback: 15m, horizon: 1h, initial_lookback: 5m,
+poll: {interval: 1s, overlap: 2m, sweep_interval: 2s, sweep_lookback: 15m, horizon: 1h, initial_lookback: 5m,
        max_requests_per_second: 100}
 series: {hold_max: 3s}
 """
