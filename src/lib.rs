@@ -20,6 +20,7 @@
 //!       0  secret       text that must never be printed
 //!       0  status       what the loops say about themselves
 //! beside   sim          the fake cloud; knows reason and clock only
+//! beside   planted      mistakes to order, for the simulation to catch; constantly none but in tests
 //! ```
 //! A room uses rooms of lower floors only; metrics may use publication, app telemetry, cli app. A test keeps it so.
 //!
@@ -43,6 +44,7 @@ pub mod ledger;
 pub mod listing;
 pub mod live;
 pub mod metrics;
+pub mod planted;
 pub mod poller;
 pub mod publication;
 pub mod reason;

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::pass::Unsettled;
 use super::query::{FULL_PAGE, Filter, Page, Row, Window};
 use super::slice::CROWDED;
+use crate::planted::{Bug, planted};
 use crate::session::{GroupId, Name, PushSession};
 
 /// The API answers for 10,000 rows of a window at most: 100 full pages.
@@ -84,7 +85,7 @@ impl Crowd {
         for (session, count) in together {
             self.pages_of_group.entry(session.group()).or_default().insert(self.page);
             let most = self.most_together.entry(session.clone()).or_default();
-            *most = count.max(*most);
+            *most = if planted(Bug::MultisetOverPages) { *most + count } else { count.max(*most) };
         }
         self.received += page.rows.len() as u64;
         self.total = self.total.max(page.total.unwrap_or(0));
@@ -122,6 +123,12 @@ impl Crowd {
             unsettled.rows += rows;
         }
         ends.into_values().collect()
+    }
+
+    /// What a mistake makes of the pages.
+    pub(super) fn all_pages(&self) -> Vec<PushSession> {
+        let rows = |(session, rows): (&PushSession, &u64)| vec![session.clone(); usize::try_from(*rows).unwrap_or(0)];
+        self.most_together.iter().flat_map(rows).collect()
     }
 
     fn split(&self, total: u64) -> CrowdStep {

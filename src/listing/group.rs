@@ -7,6 +7,7 @@
 //! tell another session from a corrected one.
 
 use crate::clock::UnixSeconds;
+use crate::planted::{Bug, planted};
 use crate::session::Fact;
 
 /// The rows of a group that are accounted for.
@@ -49,7 +50,9 @@ impl Group {
     /// Lets the group grow to the size of `view`, all of its rows in one response. The surplus goes to facts that are
     /// not accounted for yet, in their order; those that may be corrections of rows the view no longer shows come last.
     pub fn grow(&mut self, view: &[Fact]) -> Growth {
-        let surplus = view.len().saturating_sub(self.accounted.len());
+        let view = if planted(Bug::SetInsteadOfMaximum) { &as_set(view) } else { view };
+        let known = if planted(Bug::NoConfirmation) { 0 } else { self.accounted.len() };
+        let surplus = view.len().saturating_sub(known);
         let (corrections, mut counted) = self.corrections(view);
         counted.extend(corrections.into_iter().map(|(_, new)| new));
         let unaccounted = counted.split_off(surplus.min(counted.len()));
@@ -100,6 +103,14 @@ fn missing_from(some: &[Fact], others: &[Fact]) -> Vec<Fact> {
         }
     }
     missing
+}
+
+/// What a mistake makes of a view.
+fn as_set(view: &[Fact]) -> Vec<Fact> {
+    let mut set = view.to_vec();
+    set.sort_unstable();
+    set.dedup();
+    set
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, Header
 use super::codes::Retry;
 use super::credentials::{Credentials, Provider};
 use super::error::CallError;
-use super::pacing::{self, Limiter};
+use super::pacing::Patience;
 use super::time::{self, ApiTime};
 use super::transport::{self, Body, Endpoint, SetupError};
 use super::wire::Answer;
@@ -94,7 +94,7 @@ pub struct Client {
     http: reqwest::Client,
     endpoint: Endpoint,
     options: ClientOptions,
-    limiter: Limiter,
+    patience: Patience,
     // Held to copy it in and out only.
     api_time: Mutex<Option<ApiTime>>,
 }
@@ -137,7 +137,7 @@ impl Client {
         Ok(Self {
             http: transport::http_client(options.connect_timeout, options.total_timeout)?,
             endpoint: Endpoint::new(&options.endpoint)?,
-            limiter: Limiter::new(rate),
+            patience: Patience::new(rate, options.attempts, options.back_off),
             api_time: Mutex::new(None),
             options,
         })
@@ -149,11 +149,11 @@ impl Client {
         loop {
             let credentials = self.options.credentials.current().await;
             let credentials = credentials.map_err(|source| CallError::Credentials { action, source })?;
-            self.limiter.turn().await;
+            self.patience.turn().await;
             let tried = self.attempt(action, &body, &credentials, decode).await;
             let retry_in = match &tried.result {
-                Err(error) if attempt < self.options.attempts => match error.retry() {
-                    Retry::Pause => Some(pacing::pause(self.options.back_off, attempt, fastrand::f64())),
+                Err(error) if self.patience.lasts_beyond(attempt) => match error.retry() {
+                    Retry::Pause => Some(self.patience.pause_after(attempt)),
                     Retry::Renew => self.renew(error, tried.dated, &credentials, &mut renewed).await,
                     Retry::Never => None,
                 },

@@ -31,6 +31,7 @@ pub use client::{CallReport, Client, ClientOptions, Observer};
 pub use codes::{CODES, ERROR_KINDS};
 pub use credentials::{Credentials, CredentialsError, KeyFile, Provider};
 pub use error::{ApiError, CallError};
+pub use pacing::Patience;
 pub use time::ApiTime;
 pub use transport::SetupError;
 

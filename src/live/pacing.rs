@@ -5,12 +5,48 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::planted::{Bug, planted};
+
 /// Longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
+/// How one account asks: at what pace, and how often the same request.
+#[derive(Debug)]
+pub struct Patience {
+    limiter: Limiter,
+    attempts: u32,
+    back_off: Duration,
+}
+
+impl Patience {
+    /// At most `requests_per_second` (above zero), with bursts of about one second's worth; at most `attempts` (from 1)
+    /// at one request, with pauses of up to `back_off` at first, which doubles.
+    #[must_use]
+    pub fn new(requests_per_second: f64, attempts: u32, back_off: Duration) -> Self {
+        Self { limiter: Limiter::new(requests_per_second), attempts, back_off }
+    }
+
+    /// Waits until a request may go out.
+    pub async fn turn(&self) {
+        self.limiter.turn().await;
+    }
+
+    /// Whether the same request may be tried once more after attempt number `attempt`, from 1.
+    #[must_use]
+    pub fn lasts_beyond(&self, attempt: u32) -> bool {
+        attempt < self.attempts && !planted(Bug::RetryPerListing)
+    }
+
+    /// How long to wait after attempt number `attempt`, from 1, has failed.
+    #[must_use]
+    pub fn pause_after(&self, attempt: u32) -> Duration {
+        pause(self.back_off, attempt, fastrand::f64())
+    }
+}
+
 /// A token bucket that holds about one second's worth of requests.
 #[derive(Debug)]
-pub(super) struct Limiter {
+struct Limiter {
     origin: Instant,
     // Held for the arithmetic only, never while waiting.
     pace: Mutex<Pace>,
@@ -18,12 +54,12 @@ pub(super) struct Limiter {
 
 impl Limiter {
     /// `requests_per_second` must be above zero.
-    pub(super) fn new(requests_per_second: f64) -> Self {
+    fn new(requests_per_second: f64) -> Self {
         Self { origin: Instant::now(), pace: Mutex::new(Pace::new(requests_per_second)) }
     }
 
     /// Waits for a turn. Turns are given in order of asking; one that is not waited for to the end is lost.
-    pub(super) async fn turn(&self) {
+    async fn turn(&self) {
         let now = self.origin.elapsed();
         let wait = self.pace.lock().unwrap_or_else(PoisonError::into_inner).reserve(now);
         if !wait.is_zero() {
@@ -58,7 +94,7 @@ impl Pace {
 
 /// The pause after `failures` failed attempts (from 1): evenly spread by `random` in 0..1 between nothing and a bound
 /// that doubles from `base`, so that clients that failed together do not come back together.
-pub(super) fn pause(base: Duration, failures: u32, random: f64) -> Duration {
+fn pause(base: Duration, failures: u32, random: f64) -> Duration {
     let bound = base.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST_PAUSE);
     bound.mul_f64(random.clamp(0.0, 1.0))
 }

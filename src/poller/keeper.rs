@@ -1,24 +1,27 @@
 //! The one writer: owns the ledger and what is published of it.
 //!
-//! It is a thread, since SQLite blocks. Whoever has something to write sends a message and waits for the receipt;
-//! readers take the newest [`Snapshot`] and never wait. A snapshot is swapped in only after its posting is durable.
+//! It has a thread to itself, since SQLite blocks. Whoever has something to write sends a message and waits for the
+//! receipt; readers take the newest [`Snapshot`] and never wait. A snapshot is swapped in only after its posting is
+//! durable.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::observation::{Bench, ClientIp, Observation, Receipt, Sorted};
 use crate::clock::{Clock, UnixSeconds};
 use crate::ledger::{AccountBooks, Books, Ledger, LedgerError, NewAccount, Posting, Release};
+use crate::planted::{Bug, planted};
 use crate::publication::{Publication, Scrape, Snapshot, Terms};
 use crate::reason::Classifier;
 use crate::session::{IdentityKey, Name};
 
-/// How often holds are looked at.
-const RELEASE_TICK: Duration = Duration::from_millis(200);
+/// Holds are looked at no more often than this: with many of them, looking costs.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
 /// Told how long each commit took, or that it failed.
 pub type CommitObserver = Box<dyn Fn(Result<Duration, &LedgerError>) + Send>;
@@ -66,7 +69,7 @@ pub enum KeeperError {
 /// The way to the keeper.
 #[derive(Debug, Clone)]
 pub struct KeeperHandle {
-    messages: Sender<Message>,
+    messages: UnboundedSender<Message>,
     snapshot: Arc<ArcSwap<Snapshot>>,
 }
 
@@ -164,7 +167,7 @@ pub struct Keeper {
     publication: Publication,
     options: KeeperOptions,
     snapshot: Arc<ArcSwap<Snapshot>>,
-    messages: Receiver<Message>,
+    messages: UnboundedReceiver<Message>,
     /// The ledger failed and could not be read again yet.
     in_doubt: bool,
 }
@@ -179,7 +182,7 @@ impl Keeper {
         let (key, accounts) = (books.key.clone(), books.accounts.clone());
         let publication = Publication::new(books, options.terms, options.clock.elapsed());
         let snapshot = Arc::new(ArcSwap::from_pointee(publication.snapshot()));
-        let (sender, messages) = channel();
+        let (sender, messages) = unbounded_channel();
         let handle = KeeperHandle { messages: sender, snapshot: Arc::clone(&snapshot) };
         Ok((Self { ledger, key, accounts, publication, options, snapshot, messages, in_doubt: false }, handle))
     }
@@ -196,25 +199,49 @@ impl Keeper {
         self.commit(&Posting { release, ..Posting::default() })
     }
 
-    /// Works until told to stop.
+    /// Works on this thread until told to stop.
     ///
     /// # Errors
     /// When the ledger turned out unusable and was set aside.
-    pub fn run(mut self) -> Result<(), LedgerError> {
-        let mut next_release = Duration::ZERO;
+    pub fn run(self) -> Result<(), LedgerError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.expect("timers alone ask nothing of the system").block_on(self.work())
+    }
+
+    /// Works until told to stop. It blocks while the ledger writes, so it wants a thread of its own.
+    ///
+    /// # Errors
+    /// When the ledger turned out unusable and was set aside.
+    pub async fn work(mut self) -> Result<(), LedgerError> {
+        let mut rested = Duration::ZERO;
+        let mut look_at = Some(rested);
         loop {
-            let message = self.messages.recv_timeout(RELEASE_TICK);
+            let message = self.message_before(look_at).await;
             let elapsed = self.options.clock.elapsed();
-            if elapsed >= next_release {
+            if elapsed >= rested {
                 self.release()?;
-                next_release = elapsed + RELEASE_TICK.min(self.options.terms.hold_max);
+                rested = elapsed + BETWEEN_LOOKS.min(self.options.terms.hold_max);
             }
-            match message {
-                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                Ok(message) => self.handle(message)?,
-                Err(RecvTimeoutError::Timeout) => {}
-            }
+            look_at = match message {
+                Some(Message::Stop) => return Ok(()),
+                Some(message) => {
+                    self.handle(message)?;
+                    Some(rested)
+                }
+                None => self.publication.next_look(elapsed).map(|next| next.max(elapsed + BETWEEN_LOOKS)),
+            };
         }
+    }
+
+    /// The next message, unless it is time to look at the holds first.
+    async fn message_before(&mut self, look_at: Option<Duration>) -> Option<Message> {
+        let message = self.messages.recv();
+        let message = match look_at {
+            Some(at) => timeout(at.saturating_sub(self.options.clock.elapsed()), message).await.ok()?,
+            None => message.await,
+        };
+        // Nobody is left who could send any.
+        Some(message.unwrap_or(Message::Stop))
     }
 
     fn handle(&mut self, message: Message) -> Result<(), LedgerError> {
@@ -313,7 +340,11 @@ impl Keeper {
             publication: &self.publication,
             client_ip: self.options.client_ip,
         };
-        let (posting, receipt) = bench.post(&observation, sorted, known);
+        let (mut posting, receipt) = bench.post(&observation, sorted, known);
+        if planted(Bug::WatermarkOutsideTransaction) {
+            let progress = posting.progress.take();
+            self.commit(&Posting { progress, ..Posting::default() })?;
+        }
         self.commit(&posting)?;
         Ok(receipt)
     }
@@ -371,15 +402,33 @@ impl Keeper {
             return Ok(());
         }
         let before = self.options.clock.elapsed();
-        if let Err(error) = self.ledger.commit(posting) {
+        if planted(Bug::PublishBeforeCommit) {
+            self.publication.apply(posting, before);
+            self.snapshot.store(Arc::new(self.publication.snapshot()));
+        }
+        if let Err(error) = self.write(posting) {
             return Err(self.doubt(error));
         }
         let after = self.options.clock.elapsed();
         (self.options.observer)(Ok(after.saturating_sub(before)));
         self.apply_to_accounts(posting);
-        self.publication.apply(posting, after);
+        if !planted(Bug::PublishBeforeCommit) {
+            self.publication.apply(posting, after);
+        }
         self.snapshot.store(Arc::new(self.publication.snapshot()));
         Ok(())
+    }
+
+    fn write(&mut self, posting: &Posting) -> Result<(), LedgerError> {
+        if planted(Bug::ReleaseNotWrittenAhead) && !posting.release.series.is_empty() {
+            return Ok(());
+        }
+        let written = self.ledger.commit(posting);
+        if written.is_err() && planted(Bug::AddAgainAfterCommitError) {
+            self.ledger.reopen()?;
+            return self.ledger.commit(posting);
+        }
+        written
     }
 
     fn apply_to_accounts(&mut self, posting: &Posting) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::clock::UnixSeconds;
 use crate::ledger::{AccountBooks, Posting, Record, Revision, ScopeProgress};
 use crate::listing::{Filter, Group, Progress, Unsettled};
+use crate::planted::{Bug, planted};
 use crate::publication::{Happening, Publication};
 use crate::reason::{Classifier, Reason};
 use crate::session::{Fact, GroupId, GroupKey, IdentityKey, PushSession};
@@ -147,6 +148,9 @@ impl Bench<'_> {
         let mut receipt = Receipt { late: sorted.late, ..Receipt::default() };
         let mut draft = self.publication.draft();
         for (key, (id, mut rows)) in sorted.groups {
+            if planted(Bug::CursorAlone) {
+                rows.retain(|(fact, _)| self.watermark.is_none_or(|watermark| fact.end > watermark));
+            }
             let view: Vec<Fact> = rows.iter().map(|(fact, _)| *fact).collect();
             let mut group = known.remove(&key).unwrap_or_default();
             let growth = group.grow(&view);
@@ -197,7 +201,9 @@ impl Bench<'_> {
         if reason == Reason::Unmapped {
             receipt.unmapped.push(session.reason_text.clone());
         }
-        let in_baseline = session.end < self.account.first_start && !self.publication.is_published(account);
+        let in_baseline = session.end < self.account.first_start
+            && !self.publication.is_published(account)
+            && !planted(Bug::NothingInBaseline);
         if in_baseline {
             receipt.baseline += 1;
         } else {

@@ -23,6 +23,7 @@ use scrapers::Scrapers;
 pub use snapshot::{BLOCK_SERIES, DomainSeries, Snapshot, StreamBlock, StreamSeries};
 
 use crate::ledger::{Books, DomainBooks, DomainId, Posting, Release, SeriesBooks, SeriesId};
+use crate::planted::{Bug, planted};
 pub use crate::ledger::{DURATION_BOUNDS, DurationHistogram, StreamLabels};
 
 /// The label value of what the series limit folds together.
@@ -103,7 +104,10 @@ impl Publication {
         (self.places, self.blocks, self.visible_series) = (Vec::new(), Vec::new(), 0);
         (self.held_series, self.held_domains) = (HashMap::new(), HashMap::new());
         let hold = Hold { since: elapsed, generation: self.generation };
-        for (series, id) in books.series.into_iter().zip(0..) {
+        for (mut series, id) in books.series.into_iter().zip(0..) {
+            if planted(Bug::BaselineLostAtRestart) {
+                series.baseline = 0;
+            }
             self.add_series(series, id, hold);
         }
         let held = self.domains.iter().zip(0..).filter(|(domain, _)| domain.held).map(|(_, id)| (id, hold));
@@ -137,6 +141,9 @@ impl Publication {
                 self.add_series(SeriesBooks { labels, created, total: 0, baseline: 0, held: true }, add.id, hold);
             }
             let series = &mut self.series[add.id as usize];
+            if planted(Bug::OverflowResetsTotals) && &*series.labels.stream == OVERFLOW {
+                series.total = 0;
+            }
             series.total += add.total;
             series.baseline += add.baseline;
             self.show(add.id);
@@ -208,6 +215,18 @@ impl Publication {
         release.domains.sort_unstable();
         release.accounts.sort_unstable();
         release
+    }
+
+    /// When to ask for what is due again if nothing happens before; never while nothing waits.
+    #[must_use]
+    pub fn next_look(&self, elapsed: Duration) -> Option<Duration> {
+        let hold_max = self.terms.hold_max;
+        let series = self.held_series.iter().filter(|(id, _)| self.is_visible(**id)).map(|(_, hold)| hold.since);
+        let domains = self.held_domains.iter().filter(|(id, _)| self.domain_is_visible(**id));
+        let first_hold = series.chain(domains.map(|(_, hold)| hold.since)).min();
+        let hidden = self.hidden_since.values().min().map(|since| *since + hold_max);
+        let scrapers = first_hold.and_then(|_| self.scrapers.next_change(elapsed, hold_max));
+        [first_hold.map(|since| since + hold_max), hidden, scrapers].into_iter().flatten().min()
     }
 
     /// What readers see from now on.
@@ -314,7 +333,7 @@ impl Publication {
 }
 
 fn shown_value(series: &SeriesBooks) -> u64 {
-    if series.held { series.baseline } else { series.total }
+    if series.held && !planted(Bug::NoHold) { series.baseline } else { series.total }
 }
 
 fn shown_domain(domain: &DomainBooks) -> DomainSeries {

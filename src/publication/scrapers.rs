@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::scrape::{Scrape, Scraper};
+use crate::planted::{Bug, planted};
 
 /// More scrapers than this are not followed one by one.
 const MOST_SCRAPERS: usize = 64;
@@ -83,7 +84,18 @@ impl Scrapers {
             *times.entry(*scraper).or_insert(0) += seen.times;
         }
         let regulars = recent.iter().filter(|(scraper, _)| times[scraper] >= 2);
-        regulars.map(|(_, seen)| seen.generation).min()
+        let read = regulars.map(|(_, seen)| seen.generation);
+        if planted(Bug::HoldPerScraper) { read.max() } else { read.min() }
+    }
+
+    /// When [`Scrapers::read_by_all`] may have another answer though nobody scrapes.
+    pub(super) fn next_change(&self, elapsed: Duration, lately: Duration) -> Option<Duration> {
+        if elapsed < self.unknown_until {
+            return Some(self.unknown_until);
+        }
+        let seen = self.connections.values().map(|(_, seen)| seen).chain(self.passing.values());
+        let over = seen.map(|seen| seen.last + lately + Duration::from_millis(1));
+        over.filter(|over| *over > elapsed).min()
     }
 
     fn forget_oldest(&mut self) {

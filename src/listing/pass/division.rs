@@ -4,6 +4,7 @@ use super::{Parent, Pass, Progress, Reading, Task, Verdict};
 use crate::listing::crowd::{Crowd, CrowdStep};
 use crate::listing::query::{FULL_PAGE, Filter, Page, Window};
 use crate::listing::slice::{CROWDED, SliceId, Slices};
+use crate::planted::{Bug, planted};
 
 /// A window is split into about this many rows a part, so that most parts fit one response at once.
 const ROWS_PER_PART: u64 = 75;
@@ -15,8 +16,11 @@ impl Pass {
     pub(super) fn work(&mut self, task: Task, verdict: Verdict, total: u64, page: Page, slices: &Slices) -> Reading {
         match task {
             Task::Slice { id, in_full: false, parent } if self.compare && slices.contains_key(&id) => {
-                let same = slices.get(&id).is_some_and(|count| count.total == total && !count.unfinished);
-                if same {
+                let same = slices.get(&id).is_some_and(|count| {
+                    let ended = !count.unfinished || planted(Bug::UnfinishedNotAskedAgain);
+                    count.total == total && ended
+                });
+                if same || planted(Bug::SliceCountNotCompared) {
                     self.resolved(total);
                 } else {
                     self.list_changed(id, parent, total);
@@ -148,7 +152,10 @@ impl Pass {
 
     fn work_crowd(&mut self, mut crowd: Box<Crowd>, page: Page) -> Reading {
         let step = crowd.read(&page);
-        let reading = self.read(page);
+        let mut reading = self.read(page);
+        if planted(Bug::MultisetOverPages) {
+            reading.sessions = crowd.all_pages();
+        }
         match step {
             CrowdStep::NextPage => {
                 self.stack.push(Task::Crowd(crowd));

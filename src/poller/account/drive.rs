@@ -62,6 +62,7 @@ impl<S: EventSource> AccountLoop<S> {
         let mut tick = tokio::time::interval(self.options.pace.interval / 2);
         loop {
             tokio::select! {
+                biased;
                 answer = &mut answer => return answer,
                 _ = tick.tick() => self.beat(),
             }

@@ -18,6 +18,7 @@ use crate::ledger::{AccountBooks, NewAccount};
 use crate::listing::{Bounds, Filter, Kind, Pass, Query, Window};
 use crate::live::{CallError, EventSource};
 use crate::metrics::OwnMetrics;
+use crate::planted::{Bug, planted};
 use crate::session::Name;
 use crate::status::Board;
 
@@ -171,6 +172,7 @@ impl<S: EventSource> AccountLoop<S> {
             let _ = stop.wait_for(|stop| *stop).await;
         };
         tokio::select! {
+            biased;
             () = stopped => {}
             () = self.turn() => {}
         }
@@ -257,8 +259,9 @@ impl<S: EventSource> AccountLoop<S> {
         let watermark = scopes.and_then(|scopes| scopes.get(scope)?.watermark);
         // A scope that is new to an account goes on from where the account is.
         let others = scopes.and_then(|scopes| scopes.values().filter_map(|scope| scope.watermark).min());
-        let from = watermark.or(others).map_or(since.counting_since, |at| at - seconds(pace.overlap));
-        let wanted = from.min(now - seconds(pace.overlap)).max(since.floor);
+        let overlap = if planted(Bug::NoOverlap) { 0 } else { seconds(pace.overlap) };
+        let from = watermark.or(others).map_or(since.counting_since, |at| at - overlap);
+        let wanted = from.min(now - overlap).max(since.floor);
         let from = wanted.max(bounds.floor);
         if from > wanted {
             let gap = Window { start: wanted, end: from };
@@ -293,13 +296,17 @@ impl<S: EventSource> AccountLoop<S> {
             return Ok(Since { counting_since: books.counting_since, floor: books.floor });
         }
         let pace = self.options.pace;
+        let floor = now - seconds(pace.horizon);
         let new = NewAccount {
             name: self.options.name.clone(),
             first_start: now,
             counting_since: now - seconds(pace.initial_lookback),
-            floor: now - seconds(pace.horizon),
+            floor,
         };
-        let books = self.options.keeper.account(new).await?;
+        let mut books = self.options.keeper.account(new).await?;
+        if planted(Bug::FloorNotKept) {
+            books.floor = floor;
+        }
         let since = Since { counting_since: books.counting_since, floor: books.floor };
         self.books = Some(books);
         if let Some(watermark) = self.watermark() {
@@ -314,7 +321,8 @@ impl<S: EventSource> AccountLoop<S> {
         // A scope that has never been listed has nothing to forget.
         let watermarks = self.scopes.iter().filter_map(|scope| books.scopes.get(scope)?.watermark);
         let Some(watermark) = watermarks.min() else { return Ok(()) };
-        let floor = watermark.min(now) - seconds(pace.horizon);
+        let until = if planted(Bug::FloorFromLocalClock) { self.options.clock.now() } else { watermark.min(now) };
+        let floor = until - seconds(pace.horizon);
         // Once a minute is enough; each time costs a commit.
         if floor < books.floor + 60 {
             return Ok(());
@@ -336,6 +344,7 @@ impl<S: EventSource> AccountLoop<S> {
     fn bounds_now(&self) -> UnixSeconds {
         let ours = self.options.clock.now();
         let theirs = self.options.source.api_time().map(|time| time.now(self.options.clock.elapsed()));
+        let theirs = theirs.filter(|_| !planted(Bug::WindowEndsAtLocalClock));
         ours.min(theirs.unwrap_or(ours)) - 1
     }
 
