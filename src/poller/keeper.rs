@@ -23,6 +23,12 @@ use crate::session::{IdentityKey, Name};
 /// Holds are looked at no more often than this: with many of them, looking costs.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
+/// While nothing waits, holds are looked at so often, to notice when this process stood still.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Whoever wakes so much later than planned has stood still: it was stopped, or the machine slept.
+const STOOD_STILL: Duration = Duration::from_secs(5);
+
 /// Told how long each commit took, or that it failed.
 pub type CommitObserver = Box<dyn Fn(Result<Duration, &LedgerError>) + Send>;
 
@@ -214,7 +220,7 @@ impl Keeper {
     /// When the ledger turned out unusable and was set aside.
     pub async fn work(mut self) -> Result<(), LedgerError> {
         let mut rested = Duration::ZERO;
-        let mut look_at = Some(rested);
+        let mut look_at = rested;
         loop {
             let message = self.message_before(look_at).await;
             let elapsed = self.options.clock.elapsed();
@@ -226,22 +232,26 @@ impl Keeper {
                 Some(Message::Stop) => return Ok(()),
                 Some(message) => {
                     self.handle(message)?;
-                    Some(rested)
+                    rested
                 }
-                None => self.publication.next_look(elapsed).map(|next| next.max(elapsed + BETWEEN_LOOKS)),
+                None => {
+                    let next = self.publication.next_look(elapsed).unwrap_or(elapsed + HEARTBEAT);
+                    next.clamp(elapsed + BETWEEN_LOOKS, elapsed + HEARTBEAT)
+                }
             };
         }
     }
 
     /// The next message, unless it is time to look at the holds first.
-    async fn message_before(&mut self, look_at: Option<Duration>) -> Option<Message> {
-        let message = self.messages.recv();
-        let message = match look_at {
-            Some(at) => timeout(at.saturating_sub(self.options.clock.elapsed()), message).await.ok()?,
-            None => message.await,
-        };
-        // Nobody is left who could send any.
-        Some(message.unwrap_or(Message::Stop))
+    async fn message_before(&mut self, look_at: Duration) -> Option<Message> {
+        let before = self.options.clock.elapsed();
+        let message = timeout(look_at.saturating_sub(before), self.messages.recv()).await;
+        let elapsed = self.options.clock.elapsed();
+        if elapsed > look_at.max(before) + STOOD_STILL {
+            self.publication.stood_still(elapsed);
+        }
+        // Nobody is left who could send any when there is none.
+        message.ok().map(|message| message.unwrap_or(Message::Stop))
     }
 
     fn handle(&mut self, message: Message) -> Result<(), LedgerError> {

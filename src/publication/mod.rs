@@ -182,6 +182,13 @@ impl Publication {
         self.scrapers.disconnected(connection);
     }
 
+    /// Notes that nobody could scrape for a while, since this process stood still: holds begin anew.
+    pub fn stood_still(&mut self, elapsed: Duration) {
+        let holds = self.held_series.values_mut().chain(self.held_domains.values_mut());
+        holds.for_each(|hold| hold.since = elapsed);
+        self.scrapers.expect_all_back(elapsed + self.terms.hold_max);
+    }
+
     /// What may be released now.
     #[must_use]
     pub fn due(&self, elapsed: Duration) -> Release {

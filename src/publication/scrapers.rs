@@ -15,7 +15,8 @@ const MOST_SCRAPERS: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Scrapers {
-    /// By number: connections that are open, and those that have ended after several scrapes.
+    /// By number: connections that are open, and those that have ended after several scrapes; remembered for twice as long
+    /// as a scraper counts as seen lately.
     connections: HashMap<u64, (Scraper, Seen)>,
     /// Connections that have ended after one scrape, as one.
     passing: HashMap<Scraper, Seen>,
@@ -47,8 +48,14 @@ impl Scrapers {
     }
 
     pub(super) fn scraped(&mut self, scrape: Scrape, elapsed: Duration, lately: Duration) {
-        self.connections.retain(|_, (_, seen)| elapsed.saturating_sub(seen.last) <= lately);
-        self.passing.retain(|_, seen| elapsed.saturating_sub(seen.last) <= lately);
+        let last_one = self.seen().map(|(_, seen)| seen.last).max();
+        if last_one.is_some_and(|last| elapsed.saturating_sub(last) > lately) {
+            // All were cut off, and this one is the first to come back.
+            self.expect_all_back(elapsed + lately);
+        }
+        let remembered = |seen: &Seen| elapsed.saturating_sub(seen.last) <= lately * 2;
+        self.connections.retain(|_, (_, seen)| remembered(seen));
+        self.passing.retain(|_, seen| remembered(seen));
         let Scrape { scraper, connection, generation } = scrape;
         let is_full = self.connections.len() + self.passing.len() >= MOST_SCRAPERS;
         if is_full && !self.connections.contains_key(&connection) {
@@ -58,6 +65,11 @@ impl Scrapers {
         }
         let (_, seen) = self.connections.entry(connection).or_insert((scraper, Seen::NEVER));
         seen.add(Seen { last: elapsed, times: 1, generation });
+    }
+
+    /// Scrapers that are known by nothing but having been there before may take until then to come back.
+    pub(super) fn expect_all_back(&mut self, by: Duration) {
+        self.unknown_until = self.unknown_until.max(by);
     }
 
     /// The connection of that number has ended. One that carried several scrapes still counts as a scraper until it
@@ -76,14 +88,13 @@ impl Scrapers {
         if elapsed < self.unknown_until {
             return None;
         }
-        let connections = self.connections.values().map(|(scraper, seen)| (scraper, seen));
-        let recent: Vec<_> =
-            connections.chain(&self.passing).filter(|(_, seen)| elapsed.saturating_sub(seen.last) <= lately).collect();
+        // Whoever lost its connection is no newcomer on the next one.
         let mut times = HashMap::new();
-        for (scraper, seen) in &recent {
-            *times.entry(*scraper).or_insert(0) += seen.times;
+        for (scraper, seen) in self.seen() {
+            *times.entry(scraper).or_insert(0) += seen.times;
         }
-        let regulars = recent.iter().filter(|(scraper, _)| times[scraper] >= 2);
+        let recent = self.seen().filter(|(_, seen)| elapsed.saturating_sub(seen.last) <= lately);
+        let regulars = recent.filter(|(scraper, _)| times[scraper] >= 2);
         let read = regulars.map(|(_, seen)| seen.generation);
         if planted(Bug::HoldPerScraper) { read.max() } else { read.min() }
     }
@@ -93,9 +104,12 @@ impl Scrapers {
         if elapsed < self.unknown_until {
             return Some(self.unknown_until);
         }
-        let seen = self.connections.values().map(|(_, seen)| seen).chain(self.passing.values());
-        let over = seen.map(|seen| seen.last + lately + Duration::from_millis(1));
+        let over = self.seen().map(|(_, seen)| seen.last + lately + Duration::from_millis(1));
         over.filter(|over| *over > elapsed).min()
+    }
+
+    fn seen(&self) -> impl Iterator<Item = (&Scraper, &Seen)> {
+        self.connections.values().map(|(scraper, seen)| (scraper, seen)).chain(&self.passing)
     }
 
     fn forget_oldest(&mut self) {
@@ -182,7 +196,7 @@ mod tests {
         scrapers.scraped(scrape("slow", 3, 9), at(136), LATELY);
         assert_eq!(scrapers.read_by_all(at(136), LATELY), Some(2), "it may be another one");
         scrapers.scraped(scrape("fast", 1, 12), at(152), LATELY);
-        assert_eq!(scrapers.read_by_all(at(152), LATELY), Some(12), "the old connection is over");
+        assert_eq!(scrapers.read_by_all(at(152), LATELY), Some(9), "the old connection is over, the new one goes on");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod reasons;
 mod recovery;
 mod settings;
 mod signing;
+mod simulation;
 mod simulator;
 mod support;
 mod web;

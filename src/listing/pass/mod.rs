@@ -26,6 +26,9 @@ use crate::session::{GroupId, PushSession};
 /// How often a response that contradicts itself is asked for again.
 const REPEATS: u8 = 2;
 
+/// A `TotalNum` beyond this is a number, not a count; so sums of a few of them stay numbers too.
+const MOST_ROWS: u64 = 1 << 48;
+
 /// The times between which questions make sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
@@ -239,7 +242,8 @@ impl Pass {
     ///
     /// # Panics
     /// When nothing was asked.
-    pub fn answer(&mut self, page: Page, slices: &Slices) -> Reading {
+    pub fn answer(&mut self, mut page: Page, slices: &Slices) -> Reading {
+        page.total = page.total.map(|total| total.min(MOST_ROWS));
         let (asked, query, repeats) = self.asked.take().expect("an answer follows a question");
         let received = page.rows.len() as u64;
         let verdict = judge(page.total, received, query.page_size);

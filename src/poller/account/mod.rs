@@ -240,8 +240,10 @@ impl<S: EventSource> AccountLoop<S> {
         let since = self.open(now).await?;
         self.discover(now).await?;
         let mut outcome = Ok(());
+        // A scope that is new to an account goes on from where the account was before this poll.
+        let account_at = self.books.as_ref().and_then(|books| books.scopes.values().filter_map(|at| at.watermark).min());
         for scope in self.scopes.clone() {
-            let done = self.poll_scope(&scope, since, now).await;
+            let done = self.poll_scope(&scope, since, account_at, now).await;
             self.listed_any |= done.is_ok();
             outcome = outcome.and(done);
         }
@@ -252,15 +254,18 @@ impl<S: EventSource> AccountLoop<S> {
         outcome
     }
 
-    async fn poll_scope(&mut self, scope: &Filter, since: Since, now: UnixSeconds) -> Result<(), PassError> {
+    async fn poll_scope(
+        &mut self,
+        scope: &Filter,
+        since: Since,
+        account_at: Option<UnixSeconds>,
+        now: UnixSeconds,
+    ) -> Result<(), PassError> {
         let pace = self.options.pace;
         let bounds = bounds(since, now);
-        let scopes = self.books.as_ref().map(|books| &books.scopes);
-        let watermark = scopes.and_then(|scopes| scopes.get(scope)?.watermark);
-        // A scope that is new to an account goes on from where the account is.
-        let others = scopes.and_then(|scopes| scopes.values().filter_map(|scope| scope.watermark).min());
+        let watermark = self.books.as_ref().and_then(|books| books.scopes.get(scope)?.watermark);
         let overlap = if planted(Bug::NoOverlap) { 0 } else { seconds(pace.overlap) };
-        let from = watermark.or(others).map_or(since.counting_since, |at| at - overlap);
+        let from = watermark.or(account_at).map_or(since.counting_since, |at| at - overlap);
         let wanted = from.min(now - overlap).max(since.floor);
         let from = wanted.max(bounds.floor);
         if from > wanted {
@@ -316,6 +321,10 @@ impl<S: EventSource> AccountLoop<S> {
     }
 
     async fn raise_floor(&mut self, now: UnixSeconds) -> Result<(), PassError> {
+        // A sweep that was interrupted goes on with the questions it had: none of them may come to lie below the floor.
+        if self.sweep.is_some() {
+            return Ok(());
+        }
         let pace = self.options.pace;
         let Some(books) = &mut self.books else { return Ok(()) };
         // A scope that has never been listed has nothing to forget.

@@ -1,0 +1,275 @@
+//! One seed, from its plan to the verdict.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tencent_live_exporter::planted::{Bug, plant};
+use tencent_live_exporter::poller::Pace;
+use tencent_live_exporter::reason::Classifier;
+use tencent_live_exporter::session::{IdentityKey, Name};
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::{Instant, advance, sleep, sleep_until};
+
+use super::cloud::Cloud;
+use super::disk::{Disk, DiskHabits};
+use super::life::{ACCOUNT, Machine};
+use super::plan::{Disaster, Plan, over};
+use super::prometheus::{Door, Observer};
+use super::source::{Network, Weather};
+use super::traffic;
+use super::truth::Truth;
+use super::world::{START, Tally, World};
+use crate::support::folder::Folder;
+
+/// Longest time a pass may take when nothing goes wrong.
+const LONGEST_PASS: Duration = Duration::from_secs(6 * 3600);
+
+/// What came of a seed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Outcome {
+    pub(super) tally: Tally,
+    pub(super) hash: u64,
+    /// The first promise that was broken.
+    pub(super) broken: Option<String>,
+}
+
+/// Runs a seed with a mistake in the code, or without. `told` prints what happens.
+pub(super) fn run(seed: u64, bug: Option<Bug>, told: bool) -> Outcome {
+    plant(bug);
+    fastrand::seed(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let outcome = LocalSet::new().block_on(&runtime, async {
+        let mut run = Run::new(seed, told);
+        run.main_part().await;
+        run.last_part().await;
+        run.machine.kill().await;
+        let world = &run.machine.world;
+        world.count(|tally| {
+            tally.events = run.machine.plan.events.len() as u64;
+            tally.seconds = world_seconds(world);
+        });
+        Outcome { tally: world.tally(), hash: world.trace_hash(), broken: world.broken_promise() }
+    });
+    plant(None);
+    outcome
+}
+
+fn world_seconds(world: &World) -> u64 {
+    (world.time.true_now() - START).unsigned_abs()
+}
+
+struct Run {
+    machine: Machine,
+    observers: Vec<Arc<Observer>>,
+    classifier: Classifier,
+    dice: fastrand::Rng,
+    began: Instant,
+}
+
+impl Run {
+    fn new(seed: u64, told: bool) -> Self {
+        let plan = Arc::new(Plan::new(seed));
+        let mut dice = fastrand::Rng::with_seed(seed ^ 0x5eed);
+        let world = Arc::new(World::new(told));
+        world.time.set_local_offset(plan.clock_offset);
+        world.tell(|| format!("{:?} {:?} {:?}", plan.pace, plan.terms, plan.habits));
+        plan.events.iter().for_each(|event| world.tell(|| format!("{event:?}")));
+        let folder = plan.with_sqlite.then(Folder::new);
+        let key = folder.as_ref().map_or_else(|| IdentityKey::new(*b"a key for a seed"), key_of);
+        let disk = Arc::new(Mutex::new(Disk::new(key, plan.disk, dice.fork())));
+        let honest_from = START + i64::try_from(plan.length).expect("runs are short");
+        let cloud = Cloud::new(plan.events.clone(), plan.habits.clone(), honest_from, dice.fork());
+        let weather = Weather { fails: plan.requests_fail, ..Weather::default() };
+        let domains = traffic::DOMAINS.map(Name::from).to_vec();
+        let network =
+            Arc::new(Network::new(Arc::clone(&world), cloud, Arc::clone(&disk), weather, domains, dice.fork()));
+        let door = Arc::<Door>::default();
+        let observer = |scraper: &super::plan::ScraperPlan| {
+            let (world, disk, door) = (Arc::clone(&world), Arc::clone(&disk), Arc::clone(&door));
+            Arc::new(Observer::new(scraper.clone(), world, disk, door, dice.fork()))
+        };
+        let observers: Vec<_> = plan.scrapers.iter().map(observer).collect();
+        for observer in &observers {
+            spawn_local(Arc::clone(observer).run());
+        }
+        let machine = Machine::new(&plan, &world, &network, &door, folder);
+        Self { machine, observers, classifier: Classifier::new(&[]), dice, began: Instant::now() }
+    }
+
+    fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.machine.plan)
+    }
+
+    fn is_over(&self) -> bool {
+        self.machine.world.broken_promise().is_some()
+    }
+
+    /// The part in which things go wrong.
+    async fn main_part(&mut self) {
+        let plan = self.plan();
+        for (at, disaster) in &plan.disasters {
+            self.live_until(self.began + Duration::from_secs(*at)).await;
+            self.strike(*disaster).await;
+        }
+        self.live_until(self.began + Duration::from_secs(plan.length)).await;
+    }
+
+    /// Keeps the process going, killed as often as it may be, until then.
+    async fn live_until(&mut self, end: Instant) {
+        while Instant::now() < end && !self.is_over() {
+            if !self.machine.runs() {
+                let dies_after = self.machine.plan.life.map(|effects| self.dice.u64(1..effects * 2));
+                if !self.machine.start(dies_after) {
+                    sleep(Duration::from_secs(self.dice.u64(1..10))).await;
+                    continue;
+                }
+            }
+            let world = Arc::clone(&self.machine.world);
+            tokio::select! {
+                biased;
+                () = world.news.notified() => {}
+                () = sleep_until(end) => {}
+            }
+            self.machine.is_alive();
+            if world.is_dead() {
+                world.count(|tally| tally.crashes += 1);
+                world.trace("killed", ());
+                self.machine.kill().await;
+                sleep(Duration::from_secs(self.dice.u64(1..90))).await;
+            }
+        }
+    }
+
+    async fn strike(&mut self, disaster: Disaster) {
+        let world = Arc::clone(&self.machine.world);
+        world.trace("disaster", format_args!("{disaster:?}").to_string());
+        world.count(|tally| tally.faults += 1);
+        let until = |seconds: u64| world.time.true_now() + i64::try_from(seconds).expect("short");
+        let mut weather = *self.machine.network.weather.lock().unwrap();
+        match disaster {
+            Disaster::ClockSet(offset) => world.time.set_local_offset(offset),
+            Disaster::Pause(seconds) => advance(Duration::from_secs(seconds)).await,
+            Disaster::FullDisk(seconds) => {
+                let disk = Arc::clone(&self.machine.disk);
+                disk.lock().unwrap().full = true;
+                spawn_local(async move {
+                    sleep(Duration::from_secs(seconds)).await;
+                    disk.lock().unwrap().full = false;
+                });
+            }
+            Disaster::Outage(seconds) => weather.outage_until = until(seconds),
+            Disaster::Refusal(seconds) => weather.refusal_until = until(seconds),
+            Disaster::Hush(seconds) => weather.hush_until = until(seconds),
+            Disaster::Reload { percent, overlap } => {
+                let pace = self.machine.pace;
+                let lookback = (pace.sweep_lookback * u32::try_from(percent).expect("small") / 100)
+                    .max(Duration::from_secs(600));
+                let pace = Pace {
+                    sweep_lookback: Duration::from_secs(lookback.as_secs()),
+                    horizon: Duration::from_secs(lookback.as_secs() * 3 / 2),
+                    overlap: Duration::from_secs(overlap).min(lookback),
+                    ..pace
+                };
+                self.machine.reload(pace).await;
+            }
+            Disaster::Restart(seconds) => {
+                self.machine.stop().await;
+                sleep(Duration::from_secs(seconds)).await;
+            }
+        }
+        *self.machine.network.weather.lock().unwrap() = weather;
+    }
+
+    /// Everything is well again: late rows come in, and then every promise has to be kept.
+    async fn last_part(&mut self) {
+        self.machine.kill().await;
+        let plan = self.plan();
+        let world = Arc::clone(&self.machine.world);
+        world.time.set_local_offset(0);
+        *self.machine.network.weather.lock().unwrap() = Weather::default();
+        {
+            let mut disk = self.machine.disk.lock().unwrap();
+            (disk.habits, disk.full) = (DiskHabits::default(), false);
+        }
+        if self.is_over() || !self.machine.start(None) {
+            world.promise(false, || "it does not start on a sound disk".into());
+            return;
+        }
+        let step = Duration::from_secs(plan.late_rows_for / 10);
+        while world.time.true_now() <= over(&plan) && !self.is_over() {
+            sleep(Duration::from_secs(1)).await;
+            advance(step).await;
+            self.passes("sweep", 1).await;
+        }
+        self.passes("sweep", 1).await;
+        // A row that comes as another goes leaves the count of its slice as it was: only an audit sees it.
+        let steady = plan.events.iter().all(|event| event.hidden.is_none() && event.corrected.is_none());
+        let hushed = plan.disasters.iter().any(|(_, disaster)| matches!(disaster, Disaster::Hush(_)));
+        if steady && !hushed && plan.habits.lies + plan.habits.garbled == 0.0 {
+            self.judge("after sweeps", self.machine.incomplete());
+        }
+        let audits = Pace { audit_interval: Duration::from_secs(1), ..self.machine.pace };
+        let before = self.machine.incomplete();
+        self.machine.reload(audits).await;
+        self.passes("audit", 1).await;
+        let due = self.judge("after an audit", before);
+        world.count(|tally| tally.due = due);
+        sleep(plan.terms.hold_max * 2 + Duration::from_secs(400)).await;
+        self.judge_scrapers();
+        self.machine.stop().await;
+        self.machine.compare_with_sqlite();
+    }
+
+    /// Waits until a pass of a kind has been made from its beginning to its end.
+    async fn passes(&self, kind: &str, times: u64) {
+        let wanted = self.machine.passes(kind) + times + 1;
+        let begun = Instant::now();
+        while self.machine.passes(kind) < wanted && !self.is_over() {
+            self.machine.world.promise(begun.elapsed() < LONGEST_PASS, || format!("no {kind} comes to its end"));
+            sleep(self.machine.pace.sweep_interval).await;
+        }
+        self.machine.is_alive();
+    }
+
+    fn judge(&self, when: &str, incomplete_before: u64) -> u64 {
+        let lookback = i64::try_from(self.machine.pace.sweep_lookback.as_secs()).expect("short");
+        let (cloud, disk) = (self.machine.network.cloud.lock().unwrap(), self.machine.disk.lock().unwrap());
+        let truth = Truth {
+            plan: &self.machine.plan,
+            world: &self.machine.world,
+            cloud: &cloud,
+            disk: &disk,
+            lookback,
+            now: self.machine.world.time.true_now(),
+            account: ACCOUNT,
+            classifier: &self.classifier,
+            told_incomplete: self.machine.incomplete() > incomplete_before,
+        };
+        truth.the_past_is_baseline();
+        truth.counted_exactly(when)
+    }
+
+    fn judge_scrapers(&self) {
+        let (cloud, disk) = (self.machine.network.cloud.lock().unwrap(), self.machine.disk.lock().unwrap());
+        let truth = Truth {
+            plan: &self.machine.plan,
+            world: &self.machine.world,
+            cloud: &cloud,
+            disk: &disk,
+            lookback: 0,
+            now: self.machine.world.time.true_now(),
+            account: ACCOUNT,
+            classifier: &self.classifier,
+            told_incomplete: false,
+        };
+        for observer in &self.observers {
+            truth.increases_are_right(observer);
+        }
+    }
+}
+
+/// The key that the real ledger has made for itself.
+fn key_of(folder: &Folder) -> IdentityKey {
+    use tencent_live_exporter::ledger::{Ledger as _, SqliteLedger};
+    SqliteLedger::open(&folder.join("state")).unwrap().read().unwrap().key
+}
