@@ -1,6 +1,6 @@
 //! One narrow question about one group, when its rows have not been seen together.
 
-use super::{Asked, Pass, Progress, Reading, Task, Verdict};
+use super::{Pass, Progress, Reading, Verdict};
 use crate::clock::UnixSeconds;
 use crate::listing::query::{FULL_PAGE, Filter, Page, Query, Window};
 use crate::session::GroupId;
@@ -52,21 +52,6 @@ impl Pass {
                 most_rows: 0,
             });
         }
-    }
-
-    /// Goes on without the answer to the question in hand, if it was narrowed to names the API has sent: it may not take
-    /// them back. Returns whether it was.
-    pub fn skip_refused(&mut self) -> bool {
-        let skipped = match &self.asked {
-            Some((Asked::Confirmation(_), ..)) => true,
-            Some((Asked::Task(Task::Named { .. } | Task::Crowd(_)), query, _)) => query.filter != self.scope,
-            _ => false,
-        };
-        if skipped {
-            self.asked = None;
-            self.mark_incomplete();
-        }
-        skipped
     }
 
     pub(super) fn confirm_with(&mut self, mut confirmation: Confirmation, verdict: Verdict, page: Page) -> Reading {

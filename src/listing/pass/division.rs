@@ -1,6 +1,6 @@
 //! What a response is worth, and into what a window is divided that does not fit one.
 
-use super::{Parent, Pass, Progress, Reading, Task, Verdict};
+use super::{Asked, Parent, Pass, Progress, Reading, Task, Verdict};
 use crate::listing::crowd::{Crowd, CrowdStep};
 use crate::listing::query::{FULL_PAGE, Filter, Page, Window};
 use crate::listing::slice::{CROWDED, SliceId, Slices};
@@ -13,6 +13,27 @@ const ROWS_PER_PART: u64 = 75;
 const MOST_PARTS: u64 = 256;
 
 impl Pass {
+    /// Goes on without the answer to the question in hand, which the API refuses as a question, where that makes sense;
+    /// returns whether it does.
+    ///
+    /// It may not take back names that it has sent, so what was narrowed to them is left out. It may not answer for more
+    /// rows than its cap, and say so by an error, so a window is divided; if no part of it is answered either, then
+    /// it was not for that.
+    pub fn refused(&mut self) -> bool {
+        let Some((asked, query, repeats)) = self.asked.take() else { return false };
+        match asked {
+            Asked::Task(Task::Span { window, .. }) if window.start < window.end => self.split(window, 0),
+            Asked::Task(Task::Slice { id, .. }) if id.level > 0 => self.descend(id, CROWDED),
+            Asked::Task(Task::Doubt { part, part_total, .. }) => self.divide(*part, part_total),
+            Asked::Task(_) if query.filter == self.scope && !self.answered => {
+                self.asked = Some((asked, query, repeats));
+                return false;
+            }
+            _ => self.mark_incomplete(),
+        }
+        true
+    }
+
     pub(super) fn work(&mut self, task: Task, verdict: Verdict, total: u64, page: Page, slices: &Slices) -> Reading {
         match task {
             Task::Slice { id, in_full: false, parent } if self.compare && slices.contains_key(&id) => {

@@ -26,6 +26,9 @@ use crate::session::{GroupId, PushSession};
 /// How often a response that contradicts itself is asked for again.
 const REPEATS: u8 = 2;
 
+/// No server shows fewer rows a page when there are more: it is what the API shows when nothing is said.
+const FEWEST_ROWS: u64 = 10;
+
 /// A `TotalNum` beyond this is a number, not a count; so sums of a few of them stay numbers too.
 const MOST_ROWS: u64 = 1 << 48;
 
@@ -156,6 +159,8 @@ pub struct Pass {
     /// Groups that were or are going to be confirmed.
     confirmed: BTreeSet<GroupId>,
     asked: Option<(Asked, Query, u8)>,
+    /// Whether the API has answered any question of this pass.
+    answered: bool,
     progress: Progress,
     marks: Marks,
     tally: Tally,
@@ -187,6 +192,7 @@ impl Pass {
             confirmations: Vec::new(),
             confirmed: BTreeSet::new(),
             asked: None,
+            answered: false,
             progress: Progress::default(),
             marks: Marks::default(),
             tally: Tally::default(),
@@ -245,6 +251,7 @@ impl Pass {
     pub fn answer(&mut self, mut page: Page, slices: &Slices) -> Reading {
         page.total = page.total.map(|total| total.min(MOST_ROWS));
         let (asked, query, repeats) = self.asked.take().expect("an answer follows a question");
+        self.answered = true;
         let received = page.rows.len() as u64;
         let verdict = judge(page.total, received, query.page_size);
         let paging = matches!(asked, Asked::Task(Task::Crowd(_)));
@@ -344,7 +351,8 @@ fn judge(total: Option<u64>, received: u64, page_size: u32) -> Verdict {
         Some(total) if total == received => Verdict::Leaf,
         // A server that shows a tenth of what was asked for is overfull too, whatever `PageSize` says.
         Some(total)
-            if total > received && (received >= u64::from(page_size) || received * 2 <= total && received > 0) =>
+            if total > received
+                && (received >= u64::from(page_size) || received * 2 <= total && received >= FEWEST_ROWS) =>
         {
             Verdict::Overfull
         }

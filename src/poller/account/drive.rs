@@ -36,7 +36,7 @@ impl<S: EventSource> AccountLoop<S> {
                 return Ok((Run::Interrupted, counted));
             }
             let page = match self.ask(&query).await {
-                Err(error) if error.kind() == "parameter" && pass.skip_refused() => continue,
+                Err(error) if error.kind() == "parameter" && pass.refused() => continue,
                 page => page?,
             };
             let reading = pass.answer(page, self.slices(scope));

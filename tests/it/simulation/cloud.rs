@@ -19,6 +19,8 @@ pub(super) enum BeyondCap {
     Truncated,
     /// `TotalNum` stops counting.
     Saturated,
+    /// The window is refused as a whole.
+    Refused,
 }
 
 /// In what order rows of one end come.
@@ -110,10 +112,11 @@ impl Cloud {
         Self { events, habits, honest_from, dice, told }
     }
 
-    pub(super) fn answer(&mut self, query: &Query, now: UnixSeconds) -> Page {
+    /// The page asked for; none when the question is refused.
+    pub(super) fn answer(&mut self, query: &Query, now: UnixSeconds) -> Option<Page> {
         let lying = now < self.honest_from;
         if lying && self.dice.f64() < self.habits.empty {
-            return Page { total: Some(0), rows: Vec::new() };
+            return Some(Page { total: Some(0), rows: Vec::new() });
         }
         let mut found: Vec<usize> = (0..self.events.len()).filter(|n| self.matches(*n, query, now)).collect();
         match self.habits.ties {
@@ -126,6 +129,9 @@ impl Cloud {
             Listed::Unfinished | Listed::Not => i64::MAX,
         });
         let mut total = found.len() as u64;
+        if self.habits.beyond_cap == BeyondCap::Refused && found.len() > CAP {
+            return None;
+        }
         if self.habits.beyond_cap == BeyondCap::Saturated {
             total = total.min(CAP as u64);
         }
@@ -136,7 +142,7 @@ impl Cloud {
         let skip = (query.page as usize - 1) * page_rows;
         let page: Vec<usize> = found.into_iter().take(CAP).skip(skip).take(page_rows).collect();
         let rows = page.into_iter().map(|n| self.row(n, now, lying)).collect();
-        Page { total: Some(total), rows }
+        Some(Page { total: Some(total), rows })
     }
 
     fn matches(&self, n: usize, query: &Query, now: UnixSeconds) -> bool {

@@ -30,8 +30,8 @@ enum Trouble {
 pub(super) struct DiskHabits {
     /// Share of commits that fail, half of them after they took effect.
     pub(super) commits_fail: f64,
-    /// Share of openings and readings that fail after that.
-    pub(super) reads_fail: f64,
+    /// Share of openings that fail.
+    pub(super) openings_fail: f64,
 }
 
 /// The state folder.
@@ -195,9 +195,9 @@ impl PaperLedger {
         fails.then(|| if disk.dice.bool() { Trouble::Refused } else { Trouble::Unheard })
     }
 
-    fn reading_fails(&self) -> bool {
+    fn opening_fails(&self) -> bool {
         let mut disk = self.disk.lock().unwrap();
-        let share = disk.habits.reads_fail;
+        let share = disk.habits.openings_fail;
         self.world.is_dead() || disk.dice.f64() < share
     }
 
@@ -224,7 +224,7 @@ impl PaperLedger {
 
 impl Ledger for PaperLedger {
     fn read(&mut self) -> Result<Books, LedgerError> {
-        if self.reading_fails() {
+        if self.opening_fails() {
             return Err(failure("reading"));
         }
         let books = self.disk.lock().unwrap().books();
@@ -237,7 +237,7 @@ impl Ledger for PaperLedger {
     }
 
     fn groups(&mut self, keys: &[GroupKey]) -> Result<BTreeMap<GroupKey, Group>, LedgerError> {
-        if self.reading_fails() {
+        if self.world.is_dead() {
             return Err(failure("reading"));
         }
         let disk = self.disk.lock().unwrap();
@@ -269,7 +269,7 @@ impl Ledger for PaperLedger {
     }
 
     fn reopen(&mut self) -> Result<(), LedgerError> {
-        if self.reading_fails() {
+        if self.opening_fails() {
             return Err(failure("opening"));
         }
         self.sqlite.as_mut().map_or(Ok(()), Ledger::reopen)

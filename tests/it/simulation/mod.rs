@@ -76,7 +76,7 @@ fn years_of_polling_come_out_exactly_right() {
     if let Some((seed, broken)) = failed {
         panic!("seed {seed}: {broken}\nreplay it: SIMULATION_SEED={seed} cargo test --test it simulation::years -- --nocapture");
     }
-    assert!(tally.due * 2 > tally.events, "too little of what happens has to be counted to prove anything: {tally:?}");
+    assert!(tally.due * 5 > tally.events * 2, "too little of what happens has to be counted to prove anything: {tally:?}");
 }
 
 #[test]

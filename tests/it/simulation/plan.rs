@@ -101,7 +101,7 @@ impl Plan {
         let habits = habits(dice, calm);
         let life = (!calm && percent(dice, 60)).then(|| one_of(dice, &[20, 60, 200, 600]));
         let disasters = if calm { Vec::new() } else { disasters(dice, length, lookback) };
-        let events = traffic::events(dice, &habits, length, lookback, late_rows_for);
+        let events = traffic::events(dice, length, lookback, late_rows_for);
         let one_by_one = percent(dice, 20);
         Self {
             pace,
@@ -112,7 +112,7 @@ impl Plan {
             requests_per_second: one_of(dice, &[5.0, 5.0, 20.0]),
             disk: DiskHabits {
                 commits_fail: if calm { 0.0 } else { one_of(dice, &[0.0, 0.0, 0.02, 0.1]) },
-                reads_fail: if calm { 0.0 } else { one_of(dice, &[0.0, 0.01, 0.2]) },
+                openings_fail: if calm { 0.0 } else { one_of(dice, &[0.0, 0.01, 0.2]) },
             },
             requests_fail: if calm { 0.0 } else { one_of(dice, &[0.0, 0.03, 0.1, 0.3]) },
             life,
@@ -123,7 +123,7 @@ impl Plan {
             length,
             late_rows_for,
             calm,
-            with_sqlite: seed.is_multiple_of(50),
+            with_sqlite: seed.is_multiple_of(200),
             habits,
         }
     }
@@ -150,7 +150,7 @@ fn habits(dice: &mut fastrand::Rng, calm: bool) -> Habits {
         window_of: one_of(dice, &[WindowOf::Ends, WindowOf::Ends, WindowOf::Starts, WindowOf::Overlaps]),
         ends_included: dice.bool(),
         ties: one_of(dice, &[Ties::Steady, Ties::Reversed, Ties::Shuffled]),
-        beyond_cap: one_of(dice, &[BeyondCap::Truncated, BeyondCap::Saturated]),
+        beyond_cap: one_of(dice, &[BeyondCap::Truncated, BeyondCap::Saturated, BeyondCap::Refused]),
         page_rows: if percent(dice, 5) { 10 } else { 100 },
         empty: share(dice, 0.03),
         lies: share(dice, 0.03),

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tencent_live_exporter::ledger::SqliteLedger;
 use tencent_live_exporter::planted::{Bug, plant};
 use tencent_live_exporter::poller::Pace;
-use tencent_live_exporter::reason::Classifier;
 use tencent_live_exporter::session::{IdentityKey, Name};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, advance, sleep, sleep_until};
@@ -17,12 +17,15 @@ use super::plan::{Disaster, Plan, over};
 use super::prometheus::{Door, Observer};
 use super::source::{Network, Weather};
 use super::traffic;
-use super::truth::Truth;
+use super::truth::{By, Labels, Truth};
 use super::world::{START, Tally, World};
 use crate::support::folder::Folder;
 
 /// Longest time a pass may take when nothing goes wrong.
 const LONGEST_PASS: Duration = Duration::from_secs(6 * 3600);
+
+/// The key of every ledger here: with another, names would come in another order.
+const KEY: [u8; 16] = *b"a key for a seed";
 
 /// What came of a seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,9 +64,11 @@ fn world_seconds(world: &World) -> u64 {
 struct Run {
     machine: Machine,
     observers: Vec<Arc<Observer>>,
-    classifier: Classifier,
+    labels: Labels,
     dice: fastrand::Rng,
     began: Instant,
+    /// Incomplete listings before those that are judged.
+    incomplete_before: u64,
 }
 
 impl Run {
@@ -75,8 +80,8 @@ impl Run {
         world.tell(|| format!("{:?} {:?} {:?}", plan.pace, plan.terms, plan.habits));
         plan.events.iter().for_each(|event| world.tell(|| format!("{event:?}")));
         let folder = plan.with_sqlite.then(Folder::new);
-        let key = folder.as_ref().map_or_else(|| IdentityKey::new(*b"a key for a seed"), key_of);
-        let disk = Arc::new(Mutex::new(Disk::new(key, plan.disk, dice.fork())));
+        folder.iter().for_each(make_sqlite);
+        let disk = Arc::new(Mutex::new(Disk::new(IdentityKey::new(KEY), plan.disk, dice.fork())));
         let honest_from = START + i64::try_from(plan.length).expect("runs are short");
         let cloud = Cloud::new(plan.events.clone(), plan.habits.clone(), honest_from, dice.fork());
         let weather = Weather { fails: plan.requests_fail, ..Weather::default() };
@@ -92,8 +97,9 @@ impl Run {
         for observer in &observers {
             spawn_local(Arc::clone(observer).run());
         }
+        let labels = Labels::new(&plan, &disk.lock().unwrap().key);
         let machine = Machine::new(&plan, &world, &network, &door, folder);
-        Self { machine, observers, classifier: Classifier::new(&[]), dice, began: Instant::now() }
+        Self { machine, observers, labels, dice, began: Instant::now(), incomplete_before: 0 }
     }
 
     fn plan(&self) -> Arc<Plan> {
@@ -109,9 +115,18 @@ impl Run {
         let plan = self.plan();
         for (at, disaster) in &plan.disasters {
             self.live_until(self.began + Duration::from_secs(*at)).await;
+            self.judge(|truth| _ = truth.counted_exactly("before a disaster", By::Nothing));
             self.strike(*disaster).await;
         }
-        self.live_until(self.began + Duration::from_secs(plan.length)).await;
+        let storms = plan.events.len() > 2_000;
+        for eighth in 1..=8 {
+            self.live_until(self.began + Duration::from_secs(plan.length * eighth / 8)).await;
+            let by = if plan.calm && !storms { By::OnePoll } else { By::Nothing };
+            self.judge(|truth| _ = truth.counted_exactly("on the way", by));
+        }
+        if plan.life.is_none() && !storms {
+            self.judge(|truth| truth.the_watermark_has_moved());
+        }
     }
 
     /// Keeps the process going, killed as often as it may be, until then.
@@ -195,6 +210,7 @@ impl Run {
             world.promise(false, || "it does not start on a sound disk".into());
             return;
         }
+        self.incomplete_before = self.machine.incomplete();
         let step = Duration::from_secs(plan.late_rows_for / 10);
         while world.time.true_now() <= over(&plan) && !self.is_over() {
             sleep(Duration::from_secs(1)).await;
@@ -206,16 +222,19 @@ impl Run {
         let steady = plan.events.iter().all(|event| event.hidden.is_none() && event.corrected.is_none());
         let hushed = plan.disasters.iter().any(|(_, disaster)| matches!(disaster, Disaster::Hush(_)));
         if steady && !hushed && plan.habits.lies + plan.habits.garbled == 0.0 {
-            self.judge("after sweeps", self.machine.incomplete());
+            self.judge(|truth| _ = truth.counted_exactly("after sweeps", By::AllPasses));
         }
         let audits = Pace { audit_interval: Duration::from_secs(1), ..self.machine.pace };
-        let before = self.machine.incomplete();
+        self.incomplete_before = self.machine.incomplete();
         self.machine.reload(audits).await;
         self.passes("audit", 1).await;
-        let due = self.judge("after an audit", before);
-        world.count(|tally| tally.due = due);
+        self.judge(|truth| {
+            truth.the_past_is_baseline();
+            let due = truth.counted_exactly("after an audit", By::AllPasses);
+            world.count(|tally| tally.due = due);
+        });
         sleep(plan.terms.hold_max * 2 + Duration::from_secs(400)).await;
-        self.judge_scrapers();
+        self.judge(|truth| self.observers.iter().for_each(|observer| truth.increases_are_right(observer)));
         self.machine.stop().await;
         self.machine.compare_with_sqlite();
     }
@@ -231,45 +250,26 @@ impl Run {
         self.machine.is_alive();
     }
 
-    fn judge(&self, when: &str, incomplete_before: u64) -> u64 {
-        let lookback = i64::try_from(self.machine.pace.sweep_lookback.as_secs()).expect("short");
+    /// Holds the books against what happened.
+    fn judge(&self, judge: impl FnOnce(&Truth<'_>)) {
         let (cloud, disk) = (self.machine.network.cloud.lock().unwrap(), self.machine.disk.lock().unwrap());
-        let truth = Truth {
+        judge(&Truth {
             plan: &self.machine.plan,
             world: &self.machine.world,
             cloud: &cloud,
             disk: &disk,
-            lookback,
+            lookback: i64::try_from(self.machine.pace.sweep_lookback.as_secs()).expect("short"),
             now: self.machine.world.time.true_now(),
             account: ACCOUNT,
-            classifier: &self.classifier,
-            told_incomplete: self.machine.incomplete() > incomplete_before,
-        };
-        truth.the_past_is_baseline();
-        truth.counted_exactly(when)
-    }
-
-    fn judge_scrapers(&self) {
-        let (cloud, disk) = (self.machine.network.cloud.lock().unwrap(), self.machine.disk.lock().unwrap());
-        let truth = Truth {
-            plan: &self.machine.plan,
-            world: &self.machine.world,
-            cloud: &cloud,
-            disk: &disk,
-            lookback: 0,
-            now: self.machine.world.time.true_now(),
-            account: ACCOUNT,
-            classifier: &self.classifier,
-            told_incomplete: false,
-        };
-        for observer in &self.observers {
-            truth.increases_are_right(observer);
-        }
+            labels: &self.labels,
+            told_incomplete: self.machine.incomplete() > self.incomplete_before,
+        });
     }
 }
 
-/// The key that the real ledger has made for itself.
-fn key_of(folder: &Folder) -> IdentityKey {
-    use tencent_live_exporter::ledger::{Ledger as _, SqliteLedger};
-    SqliteLedger::open(&folder.join("state")).unwrap().read().unwrap().key
+/// Makes the real ledger, with a key that is the same each time.
+fn make_sqlite(folder: &Folder) {
+    drop(SqliteLedger::open(&folder.join("state")).unwrap());
+    let file = rusqlite::Connection::open(folder.join("state").join("ledger.sqlite")).unwrap();
+    file.execute("UPDATE ledger_key SET bytes = ?1", [KEY]).unwrap();
 }

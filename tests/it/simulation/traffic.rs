@@ -2,7 +2,7 @@
 
 use tencent_live_exporter::session::{Name, PushSession};
 
-use super::cloud::{Event, Habits};
+use super::cloud::Event;
 use super::plan::{one_of, percent};
 use super::world::START;
 
@@ -28,7 +28,7 @@ struct Manner {
 }
 
 /// Sessions that end from before the exporter starts until `length`, listed up to `late` seconds after.
-pub(super) fn events(dice: &mut fastrand::Rng, _: &Habits, length: u64, lookback: u64, late: u64) -> Vec<Event> {
+pub(super) fn events(dice: &mut fastrand::Rng, length: u64, lookback: u64, late: u64) -> Vec<Event> {
     let [length, lookback, late] = [length, lookback, late].map(|seconds| i64::try_from(seconds).expect("small"));
     let manner = Manner {
         corrects: percent(dice, 50),
@@ -39,7 +39,7 @@ pub(super) fn events(dice: &mut fastrand::Rng, _: &Habits, length: u64, lookback
         latest: START + length,
         tail: late.max(300),
     };
-    let before = lookback.min(4 * 3600);
+    let before = lookback.min(5000);
     let mut events = Vec::new();
     for _ in 0..dice.u32(30..250) {
         let end = START + dice.i64(-before..length);
@@ -55,10 +55,12 @@ pub(super) fn events(dice: &mut fastrand::Rng, _: &Habits, length: u64, lookback
         }
     }
     if percent(dice, 1) {
-        // More in one second than the API answers for.
+        // More in one second, or in a few, than the API answers for.
         let end = START + dice.i64(0..length);
+        let seconds = one_of(dice, &[1, 2, 30]);
         for n in 0..dice.u32(10_050..11_000) {
-            let mut event = plain(dice, &manner, end);
+            let at = end + dice.i64(0..seconds);
+            let mut event = plain(dice, &manner, at);
             event.session.stream = Name::from(format!("storm_{n}").as_str());
             events.push(event);
         }

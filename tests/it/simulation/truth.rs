@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tencent_live_exporter::clock::UnixSeconds;
-use tencent_live_exporter::ledger::{SeriesBooks, StreamLabels};
+use tencent_live_exporter::clock::{Clock as _, UnixSeconds};
+use tencent_live_exporter::ledger::{AccountBooks, SeriesBooks, StreamLabels};
 use tencent_live_exporter::reason::Classifier;
-use tencent_live_exporter::session::PushSession;
+use tencent_live_exporter::session::{IdentityKey, Name, PushSession};
 
 use super::cloud::{Cloud, Event, Listed, WindowOf};
 use super::disk::Disk;
@@ -17,11 +17,52 @@ use super::world::World;
 /// Seconds by which an event must be clear of a border to be sure on which side of it it is.
 const CLEAR: i64 = 200;
 
+/// What must have been counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// Nothing must, but whatever was counted must have been shown.
+    Nothing,
+    /// What the first poll after it was listed must see.
+    OnePoll,
+    /// What polls, sweeps and audits must come to at rest.
+    AllPasses,
+}
+
 /// The least and the most that may be counted of something.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Range {
     least: u64,
     most: u64,
+}
+
+/// The series of every version of every event.
+pub(super) struct Labels(Vec<Vec<StreamLabels>>);
+
+impl Labels {
+    pub(super) fn new(plan: &Plan, key: &IdentityKey) -> Self {
+        let classifier = Classifier::new(&[]);
+        let labels = |session: &PushSession| {
+            let label = |name: &Name| Arc::from(name.label(key));
+            folded(
+                plan,
+                StreamLabels {
+                    domain: label(&session.domain),
+                    app: label(&session.app),
+                    stream: label(&session.stream),
+                    reason: classifier.classify(&session.reason_text),
+                },
+            )
+        };
+        Self(plan.events.iter().map(|event| event.versions().map(labels).collect()).collect())
+    }
+}
+
+/// Where streams fold together, only their sums can be compared.
+fn folded(plan: &Plan, labels: StreamLabels) -> StreamLabels {
+    if plan.terms.series_limit > 1_000 {
+        return labels;
+    }
+    StreamLabels { app: "any".into(), stream: "any".into(), ..labels }
 }
 
 /// The judge at the end of a run.
@@ -34,45 +75,43 @@ pub(super) struct Truth<'a> {
     pub(super) lookback: i64,
     pub(super) now: UnixSeconds,
     pub(super) account: &'a str,
-    pub(super) classifier: &'a Classifier,
+    pub(super) labels: &'a Labels,
     /// The exporter has said that it could not see all rows of some listing.
     pub(super) told_incomplete: bool,
 }
 
 impl Truth<'_> {
-    /// Everything that had to be counted was, once; whatever was counted had been shown.
-    pub(super) fn counted_exactly(&self, when: &str) -> u64 {
+    /// Everything that had to be counted was, once; whatever was counted had been shown. Returns how many had to be.
+    pub(super) fn counted_exactly(&self, when: &str, by: By) -> u64 {
         let Some(account) = self.disk.accounts.get(self.account) else { return 0 };
         let mut by_reason: BTreeMap<StreamLabels, Range> = BTreeMap::new();
         let mut by_stream: BTreeMap<[Arc<str>; 3], Range> = BTreeMap::new();
         let mut due_events = 0;
-        for (event, told) in self.cloud.events.iter().zip(&self.cloud.told) {
-            let due = self.is_due(event, account.counting_since, account.floor);
-            let versions: Vec<(StreamLabels, bool)> = event
+        for ((event, told), labels) in self.cloud.events.iter().zip(&self.cloud.told).zip(&self.labels.0) {
+            let is_due = self.must_be_counted(event, account, by);
+            let countable = |session: &PushSession| session.end >= account.counting_since;
+            let shown: Vec<&StreamLabels> = event
                 .versions()
                 .zip(told)
-                .map(|(session, told)| (self.labels(session), *told && session.end >= account.counting_since))
+                .zip(labels)
+                .filter(|((session, told), _)| **told && countable(session))
+                .map(|(_, labels)| labels)
                 .collect();
-            let one_label = versions.iter().all(|(labels, _)| *labels == versions[0].0);
-            let mut told_before = Vec::new();
-            for (labels, told) in &versions {
-                if *told && !told_before.contains(&labels) {
-                    by_reason.entry(labels.clone()).or_default().most += 1;
-                    told_before.push(labels);
-                }
+            for (n, labels) in shown.iter().enumerate().filter(|(n, labels)| !shown[..*n].contains(labels)) {
+                by_reason.entry((*labels).clone()).or_default().most += 1;
+                by_stream.entry(names(labels)).or_default().most += u64::from(n == 0);
             }
-            let stream = by_stream.entry(names(&versions[0].0)).or_default();
-            stream.most += u64::from(versions.iter().any(|(_, told)| *told));
-            if due {
+            if is_due {
                 due_events += 1;
-                stream.least += 1;
-                by_reason.entry(versions[0].0.clone()).or_default().least += u64::from(one_label);
+                by_stream.entry(names(&labels[0])).or_default().least += 1;
+                let one_label = labels.iter().all(|other| *other == labels[0]);
+                by_reason.entry(labels[0].clone()).or_default().least += u64::from(one_label);
             }
         }
         let mut counted_by_reason: BTreeMap<StreamLabels, u64> = BTreeMap::new();
         let mut counted_by_stream: BTreeMap<[Arc<str>; 3], u64> = BTreeMap::new();
         for series in &self.disk.series {
-            let labels = self.folded(series.labels.clone());
+            let labels = folded(self.plan, series.labels.clone());
             *counted_by_stream.entry(names(&labels)).or_default() += series.total;
             *counted_by_reason.entry(labels).or_default() += series.total;
         }
@@ -111,6 +150,26 @@ impl Truth<'_> {
         }
     }
 
+    fn must_be_counted(&self, event: &Event, account: &AccountBooks, by: By) -> bool {
+        match by {
+            By::Nothing => false,
+            By::OnePoll => self.is_prompt(event, account),
+            By::AllPasses => self.is_due(event, account.counting_since, account.floor),
+        }
+    }
+
+    /// Whether a poll must have counted it by now, if nothing goes wrong: it was listed well within the overlap.
+    fn is_prompt(&self, event: &Event, account: &AccountBooks) -> bool {
+        let overlap = i64::try_from(self.plan.pace.overlap.as_secs()).expect("overlaps are short");
+        let interval = i64::try_from(self.plan.pace.interval.as_secs()).expect("intervals are short");
+        let steady = event.hidden.is_none() && event.corrected.is_none();
+        let ends = self.plan.habits.window_of != WindowOf::Starts;
+        let shown_soon = event.shown_from - event.session.end < overlap - 15;
+        let polled_since = event.shown_from < self.now - interval - 15;
+        let after_start = event.session.end > account.first_start;
+        steady && ends && shown_soon && polled_since && after_start
+    }
+
     /// Whether the exporter must have counted it by now.
     fn is_due(&self, event: &Event, counting_since: UnixSeconds, floor: UnixSeconds) -> bool {
         if event.versions().any(|session| session.end < counting_since) {
@@ -133,24 +192,6 @@ impl Truth<'_> {
     fn turn(&self) -> i64 {
         let pace = &self.plan.pace;
         i64::try_from((pace.interval + pace.sweep_interval).as_secs()).expect("paces are short") + 60
-    }
-
-    fn labels(&self, session: &PushSession) -> StreamLabels {
-        let label = |name: &tencent_live_exporter::session::Name| Arc::from(name.label(&self.disk.key));
-        self.folded(StreamLabels {
-            domain: label(&session.domain),
-            app: label(&session.app),
-            stream: label(&session.stream),
-            reason: self.classifier.classify(&session.reason_text),
-        })
-    }
-
-    /// Where streams fold together, only their sums can be compared.
-    fn folded(&self, labels: StreamLabels) -> StreamLabels {
-        if self.plan.terms.series_limit > 1_000 {
-            return labels;
-        }
-        StreamLabels { app: "any".into(), stream: "any".into(), ..labels }
     }
 
     /// `increase()` over a scraper's life is the truth for each series that came while it was there.
@@ -185,6 +226,19 @@ impl Truth<'_> {
                 });
             }
         }
+    }
+
+    /// Whatever share of the requests fails, listing comes on.
+    pub(super) fn the_watermark_has_moved(&self) {
+        let interval = i64::try_from(self.plan.pace.interval.as_secs()).expect("intervals are short");
+        let Some(account) = self.disk.accounts.get(self.account) else { return };
+        let watermark = account.scopes.values().filter_map(|scope| scope.watermark).min();
+        // Nothing is asked for that this machine takes for the future.
+        let now = self.now.min(self.world.time.now());
+        let late = watermark.map(|watermark| now - watermark);
+        self.world.promise(late.is_some_and(|late| late < 10 * interval + 600), || {
+            format!("the watermark is {late:?} s behind, {} of the requests fail", self.plan.requests_fail)
+        });
     }
 
     /// Installing the exporter raises no alert: what the first pass finds of the past is baseline.
