@@ -31,7 +31,7 @@ use self::run::{Outcome, run};
 use self::world::Tally;
 
 /// Seeds of a run without further wishes.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 300;
 
 /// Runs the seeds on every core until one breaks a promise; the tally of all, and the lowest that failed.
 fn try_seeds(seeds: std::ops::Range<u64>, bug: Option<Bug>) -> (Tally, Option<(u64, String)>) {

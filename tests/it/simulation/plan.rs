@@ -69,6 +69,8 @@ pub(super) struct Plan {
     pub(super) late_rows_for: u64,
     /// Nothing goes wrong at all.
     pub(super) calm: bool,
+    /// Rows come, and stay as they are; so sweeps alone find every one.
+    pub(super) steady: bool,
     /// The real ledger is kept beside the one on paper.
     pub(super) with_sqlite: bool,
 }
@@ -88,6 +90,7 @@ impl Plan {
         let mut dice = fastrand::Rng::with_seed(seed);
         let dice = &mut dice;
         let calm = percent(dice, 15);
+        let steady = calm || percent(dice, 35);
         let interval = one_of(dice, &[10, 30, 30, 60, 300]);
         let length = (interval * dice.u64(40..120)).max(1800);
         let short = percent(dice, 15);
@@ -98,10 +101,14 @@ impl Plan {
             series_limit: if percent(dice, 10) { dice.u64(5..30) } else { 100_000 },
             hold_max: Duration::from_secs(one_of(dice, &[0, 30, 75, 75, 75, 200])),
         };
-        let habits = habits(dice, calm);
+        let mut habits = habits(dice, calm, steady);
         let life = (!calm && percent(dice, 60)).then(|| one_of(dice, &[20, 60, 200, 600]));
-        let disasters = if calm { Vec::new() } else { disasters(dice, length, lookback) };
-        let events = traffic::events(dice, length, lookback, late_rows_for);
+        let disasters = if calm { Vec::new() } else { disasters(dice, length, lookback, steady) };
+        let events = traffic::events(dice, length, lookback, late_rows_for, steady);
+        if events.len() > 2_000 {
+            // Ten rows at a time, that would take hours.
+            habits.page_rows = 100;
+        }
         let one_by_one = percent(dice, 20);
         Self {
             pace,
@@ -123,6 +130,7 @@ impl Plan {
             length,
             late_rows_for,
             calm,
+            steady,
             with_sqlite: seed.is_multiple_of(200),
             habits,
         }
@@ -144,21 +152,22 @@ fn pace(dice: &mut fastrand::Rng, interval: u64, lookback: u64, length: u64) -> 
     }
 }
 
-fn habits(dice: &mut fastrand::Rng, calm: bool) -> Habits {
-    let share = |dice: &mut fastrand::Rng, share| if calm || percent(dice, 70) { 0.0 } else { share };
+fn habits(dice: &mut fastrand::Rng, calm: bool, steady: bool) -> Habits {
+    let share = |dice: &mut fastrand::Rng, never, share| if never || percent(dice, 60) { 0.0 } else { share };
+    let empty = one_of(dice, &[0.03, 0.15]);
     Habits {
         window_of: one_of(dice, &[WindowOf::Ends, WindowOf::Ends, WindowOf::Starts, WindowOf::Overlaps]),
         ends_included: dice.bool(),
         ties: one_of(dice, &[Ties::Steady, Ties::Reversed, Ties::Shuffled]),
         beyond_cap: one_of(dice, &[BeyondCap::Truncated, BeyondCap::Saturated, BeyondCap::Refused]),
         page_rows: if percent(dice, 5) { 10 } else { 100 },
-        empty: share(dice, 0.03),
-        lies: share(dice, 0.03),
-        garbled: share(dice, 0.01),
+        empty: share(dice, calm, empty),
+        lies: share(dice, steady, 0.03),
+        garbled: share(dice, steady, 0.01),
     }
 }
 
-fn disasters(dice: &mut fastrand::Rng, length: u64, lookback: u64) -> Vec<(u64, Disaster)> {
+fn disasters(dice: &mut fastrand::Rng, length: u64, lookback: u64, steady: bool) -> Vec<(u64, Disaster)> {
     let mut disasters = Vec::new();
     for _ in 0..dice.u64(0..6) {
         let at = dice.u64(length / 20..length * 8 / 10);
@@ -173,7 +182,7 @@ fn disasters(dice: &mut fastrand::Rng, length: u64, lookback: u64) -> Vec<(u64, 
             2 => Disaster::FullDisk(lasts),
             3 => Disaster::Outage(lasts),
             4 => Disaster::Refusal(lasts),
-            5 => Disaster::Hush(lasts),
+            5 if !steady => Disaster::Hush(lasts),
             6 => {
                 let overlap = one_of(dice, &[5, 30, 120, 600]);
                 Disaster::Reload { percent: one_of(dice, &[50, 80, 100, 150, 300]), overlap }

@@ -23,17 +23,20 @@ struct Manner {
     hides: bool,
     lists_live: bool,
     marathons: bool,
+    /// How many of a hundred rows are very late.
+    very_late: u8,
     latest: i64,
     tail: i64,
 }
 
 /// Sessions that end from before the exporter starts until `length`, listed up to `late` seconds after.
-pub(super) fn events(dice: &mut fastrand::Rng, length: u64, lookback: u64, late: u64) -> Vec<Event> {
+pub(super) fn events(dice: &mut fastrand::Rng, length: u64, lookback: u64, late: u64, steady: bool) -> Vec<Event> {
     let [length, lookback, late] = [length, lookback, late].map(|seconds| i64::try_from(seconds).expect("small"));
     let manner = Manner {
-        corrects: percent(dice, 50),
+        corrects: !steady && percent(dice, 60),
         corrects_reasons: percent(dice, 20),
-        hides: percent(dice, 40),
+        hides: !steady && percent(dice, 60),
+        very_late: one_of(dice, &[2, 2, 40]),
         lists_live: percent(dice, 30),
         marathons: percent(dice, 10),
         latest: START + length,
@@ -127,10 +130,12 @@ fn plain(dice: &mut fastrand::Rng, manner: &Manner, end: i64) -> Event {
 
 /// As the vendor says, most within half a minute; the rest within minutes, and some very late.
 fn lateness(dice: &mut fastrand::Rng, manner: &Manner) -> i64 {
-    match dice.u8(..100) {
-        0..80 => dice.i64(0..30),
-        80..98 => dice.i64(0..300),
-        _ => dice.i64(0..manner.tail),
+    if percent(dice, manner.very_late) {
+        dice.i64(0..manner.tail)
+    } else if percent(dice, 80) {
+        dice.i64(0..30)
+    } else {
+        dice.i64(0..300)
     }
 }
 

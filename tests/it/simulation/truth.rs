@@ -154,7 +154,7 @@ impl Truth<'_> {
         match by {
             By::Nothing => false,
             By::OnePoll => self.is_prompt(event, account),
-            By::AllPasses => self.is_due(event, account.counting_since, account.floor),
+            By::AllPasses => self.is_due(event, account),
         }
     }
 
@@ -171,8 +171,8 @@ impl Truth<'_> {
     }
 
     /// Whether the exporter must have counted it by now.
-    fn is_due(&self, event: &Event, counting_since: UnixSeconds, floor: UnixSeconds) -> bool {
-        if event.versions().any(|session| session.end < counting_since) {
+    fn is_due(&self, event: &Event, account: &AccountBooks) -> bool {
+        if event.versions().any(|session| session.end < account.counting_since) {
             return false;
         }
         let listed = matches!(event.listed(self.now), Listed::Finished(_));
@@ -181,11 +181,12 @@ impl Truth<'_> {
             WindowOf::Ends | WindowOf::Overlaps => session.end,
         };
         let earliest = event.versions().map(place).min().unwrap_or(0);
-        let looked_back = event.versions().map(place).min().unwrap_or(0) > self.now - self.lookback + CLEAR;
-        let prompt = event.shown_from - earliest < self.lookback - CLEAR - 4 * self.turn();
+        let looked_back = earliest > self.now - self.lookback + CLEAR;
+        let in_reach_at_first = earliest > account.first_start - self.seconds_back();
+        let prompt = event.shown_from - earliest < self.lookback - CLEAR - 4 * self.turn()
+            && (in_reach_at_first || event.shown_from > account.first_start);
         let prompt = prompt && self.plan.calm && event.hidden.is_none() && event.corrected.is_none();
-        // What the baseline could not reach yet when it was made is not forgotten either.
-        listed && earliest > floor + CLEAR && (looked_back || prompt)
+        listed && earliest > account.floor + CLEAR && (looked_back || prompt)
     }
 
     /// Seconds from one sweep to the next, at the most.
