@@ -108,7 +108,7 @@ async fn unknown_arguments_are_refused() {
 }
 
 #[tokio::test]
-async fn every_problem_of_a_bad_configuration_is_told_at_once() {
+async fn e8_every_problem_of_a_bad_configuration_is_told_at_once() {
     let bad = "poll: { interval: soon, intervall: 30s }\nweb: { max_requests: -1 }\n";
     for arguments in [&["--config.file", "bad.yaml"][..], &["--config.check", "--config.file", "bad.yaml"]] {
         let ended = CommandLine::new(arguments).file("bad.yaml", bad).run().await;
@@ -165,7 +165,7 @@ async fn a_port_in_use_is_said_in_one_line() {
 }
 
 #[tokio::test]
-async fn a_state_folder_that_cannot_be_used_is_said_in_one_line() {
+async fn d6_e8_a_state_folder_that_cannot_be_used_is_said_in_one_line() {
     let api = Api::start().await;
     let ended = api.asked_by(&["--state.path", "file/state"]).file("file", "").run().await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -173,7 +173,7 @@ async fn a_state_folder_that_cannot_be_used_is_said_in_one_line() {
 }
 
 #[tokio::test]
-async fn a_state_folder_in_use_is_left_to_the_process_that_has_it() {
+async fn d7_a_state_folder_in_use_is_left_to_the_process_that_has_it() {
     let api = Api::start().await;
     let shared = Folder::new();
     let path = shared.path().to_str().unwrap();
@@ -187,7 +187,7 @@ async fn a_state_folder_in_use_is_left_to_the_process_that_has_it() {
 }
 
 #[tokio::test]
-async fn a_damaged_ledger_is_kept_and_the_next_start_begins_anew() {
+async fn d5_e8_a_damaged_ledger_is_kept_and_the_next_start_begins_anew() {
     let api = Api::start().await;
     let folder = Folder::new();
     std::fs::create_dir(folder.join("data")).unwrap();
@@ -203,7 +203,7 @@ async fn a_damaged_ledger_is_kept_and_the_next_start_begins_anew() {
 }
 
 #[tokio::test]
-async fn a_poll_that_hangs_does_not_hold_up_a_stop() {
+async fn e7_a_poll_that_hangs_does_not_hold_up_a_stop() {
     let api = Api::start().await;
     api.world.fail_next(100, Fault::Hang);
     let mut process = api.asked_by(&[]).start();
@@ -234,7 +234,7 @@ async fn a_client_that_does_not_read_does_not_hold_up_a_stop() {
 }
 
 #[tokio::test]
-async fn books_that_somebody_holds_do_not_hold_up_a_stop() {
+async fn d9_books_that_somebody_holds_do_not_hold_up_a_stop() {
     let api = Api::start().await;
     let mut process = api.asked_by(&[]).start();
     process.metrics_when("it polls", is_polled).await;
@@ -465,7 +465,7 @@ async fn the_secret_key_is_never_told() {
 }
 
 #[tokio::test]
-async fn a_disk_without_room_fails_polls_and_nothing_else_and_all_is_counted_once_there_is_room() {
+async fn d3_a_disk_without_room_fails_polls_and_nothing_else_and_all_is_counted_once_there_is_room() {
     let api = Api::start().await;
     api.world.publish(api.ended("room"));
     // No file may grow past 512 KiB: room for a new ledger, but not for what is published then.

@@ -69,22 +69,22 @@ async fn counts_everything(filter: WindowFilter) {
 }
 
 #[tokio::test]
-async fn every_session_counts_once_where_the_window_is_of_ends() {
+async fn a13_every_session_counts_once_where_the_window_is_of_ends() {
     counts_everything(WindowFilter::End).await;
 }
 
 #[tokio::test]
-async fn every_session_counts_once_where_the_window_is_of_starts() {
+async fn a13_every_session_counts_once_where_the_window_is_of_starts() {
     counts_everything(WindowFilter::Start).await;
 }
 
 #[tokio::test]
-async fn every_session_counts_once_where_the_window_is_of_all_seconds() {
+async fn a13_every_session_counts_once_where_the_window_is_of_all_seconds() {
     counts_everything(WindowFilter::Overlap).await;
 }
 
 #[tokio::test]
-async fn sessions_that_look_alike_to_the_second_all_count() {
+async fn a2_sessions_that_look_alike_to_the_second_all_count() {
     let rig = Rig::new().await.start().await;
     rig.turns(1).await;
     let refused = rig.ended("room", 5).because("校验鉴权参数不通过");
@@ -96,7 +96,7 @@ async fn sessions_that_look_alike_to_the_second_all_count() {
 }
 
 #[tokio::test]
-async fn a_late_row_is_found_by_a_sweep_and_counts_once() {
+async fn a3_a_late_row_is_found_by_a_sweep_and_counts_once() {
     let rig = Rig::new().await.start().await;
     rig.world.publish(rig.ended("early", 1200));
     rig.turns(1).await;
@@ -108,7 +108,7 @@ async fn a_late_row_is_found_by_a_sweep_and_counts_once() {
 }
 
 #[tokio::test]
-async fn a_row_that_is_hidden_and_shown_again_counts_once() {
+async fn a17_a_row_that_is_hidden_and_shown_again_counts_once() {
     let rig = Rig::new().await.start().await;
     let [recent, old] = [5, 1500].map(|ago| rig.world.publish(rig.ended("room", ago)));
     rig.shows_the_truth().await;
@@ -122,7 +122,7 @@ async fn a_row_that_is_hidden_and_shown_again_counts_once() {
 }
 
 #[tokio::test]
-async fn a_row_that_changes_after_it_was_counted_is_no_second_session() {
+async fn a15_a_row_that_changes_after_it_was_counted_is_no_second_session() {
     let rig = Rig::new().await.start().await;
     let end = rig.world.now() - 20;
     let moved = rig.world.publish(Event::ended(DOMAIN, "live", "moved", end - 60, end));
@@ -142,7 +142,7 @@ async fn a_row_that_changes_after_it_was_counted_is_no_second_session() {
 }
 
 #[tokio::test]
-async fn broken_rows_are_set_aside_and_harm_no_other() {
+async fn a21_broken_rows_are_set_aside_and_harm_no_other() {
     let rig = Rig::new().await.start().await;
     let broken = Damage::ALL.map(|damage| damage.apply(rig.ended(&format!("{damage:?}"), 10)));
     let fatal = Damage::ALL.iter().filter(|damage| !damage.is_harmless()).count() as u64;
@@ -167,7 +167,7 @@ async fn broken_rows_are_set_aside_and_harm_no_other() {
 }
 
 #[tokio::test]
-async fn a_session_listed_before_its_end_counts_once_it_has_ended() {
+async fn a14_a_session_listed_before_its_end_counts_once_it_has_ended() {
     let rig = Rig::new().await.start().await;
     let now = rig.world.now();
     let live = rig.world.publish(Event::live(DOMAIN, "live", "room", now - 1000));
@@ -181,7 +181,7 @@ async fn a_session_listed_before_its_end_counts_once_it_has_ended() {
 }
 
 #[tokio::test]
-async fn refused_credentials_are_told_and_not_hammered_with() {
+async fn b7_refused_credentials_are_told_and_not_hammered_with() {
     let wrong = CredentialSource::Static {
         secret_id: SECRET_ID.into(),
         secret_key: Secret::new("wrongwrongwrongwrongwrongwrong00"),
@@ -205,7 +205,7 @@ async fn refused_credentials_are_told_and_not_hammered_with() {
 }
 
 #[tokio::test]
-async fn an_api_that_is_down_takes_nothing_from_the_page() {
+async fn b2_an_api_that_is_down_takes_nothing_from_the_page() {
     let mut rig = Rig::new().await.with(|settings| settings.poll.interval = Duration::from_secs(2)).start().await;
     rig.world.publish(rig.ended("room", 10));
     rig.shows_the_truth().await;
@@ -247,17 +247,17 @@ async fn works_in_spite_of_a_clock_off_by(seconds: i64) {
 }
 
 #[tokio::test]
-async fn an_api_whose_clock_is_ahead_is_read_all_the_same() {
+async fn b9_an_api_whose_clock_is_ahead_is_read_all_the_same() {
     works_in_spite_of_a_clock_off_by(1000).await;
 }
 
 #[tokio::test]
-async fn an_api_whose_clock_is_behind_is_read_all_the_same() {
+async fn b9_c4_an_api_whose_clock_is_behind_is_read_all_the_same() {
     works_in_spite_of_a_clock_off_by(-1000).await;
 }
 
 #[tokio::test]
-async fn an_unknown_reason_text_counts_as_unmapped_and_is_logged_once() {
+async fn a20_an_unknown_reason_text_counts_as_unmapped_and_is_logged_once() {
     let rig = Rig::new().await.start().await;
     let text = "从未见过的原因";
     rig.world.publish_all((0..3).map(|n| rig.ended(&format!("room_{n}"), 10).because(text)));
@@ -362,7 +362,7 @@ async fn the_watermark_moves_on_while_nothing_happens() {
 }
 
 #[tokio::test]
-async fn domains_and_apps_are_asked_for_one_by_one() {
+async fn a27_domains_and_apps_are_asked_for_one_by_one() {
     let domains = ["push.a.example.com", "push.b.example.com"];
     let rig = Rig::new().await.quirks(|quirks| (quirks.domain_required, quirks.app_defaults_to_live) = (true, true));
     let rig = rig.with(|settings| {
@@ -388,7 +388,7 @@ async fn domains_and_apps_are_asked_for_one_by_one() {
 }
 
 #[tokio::test]
-async fn a_second_with_more_rows_than_a_response_is_counted_in_full() {
+async fn a6_a9_a_second_with_more_rows_than_a_response_is_counted_in_full() {
     let rig = Rig::new().await.quirks(|quirks| quirks.tie_order = TieOrder::Shuffled);
     let end = rig.world.now() - 900;
     rig.world.publish_all((0..150).map(|n| {
@@ -403,7 +403,7 @@ async fn a_second_with_more_rows_than_a_response_is_counted_in_full() {
 }
 
 #[tokio::test]
-async fn more_identical_sessions_than_a_response_holds_are_counted_from_below_and_told() {
+async fn a9_more_identical_sessions_than_a_response_holds_are_counted_from_below_and_told() {
     let rig = Rig::new().await;
     rig.world.publish_all(vec![rig.ended("room", 900).because("校验鉴权参数不通过"); 130]);
     rig.world.publish(rig.ended("other", 900));
@@ -418,7 +418,7 @@ async fn more_identical_sessions_than_a_response_holds_are_counted_from_below_an
 }
 
 #[tokio::test]
-async fn a_restart_goes_on_where_the_last_run_stopped() {
+async fn e1_a_restart_goes_on_where_the_last_run_stopped() {
     let mut rig = Rig::new().await.start().await;
     rig.world.publish(rig.ended("room", 10));
     rig.shows_the_truth().await;

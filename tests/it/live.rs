@@ -73,7 +73,7 @@ fn everything(error: &CallError) -> String {
 }
 
 #[tokio::test]
-async fn the_vendors_own_sample_is_read() {
+async fn a12_the_vendors_own_sample_is_read() {
     let server = Scripted::start([Step::ok(SAMPLE)]).await;
     let bench = Bench::of(&server);
     let page = bench.ask().await.unwrap();
@@ -168,7 +168,7 @@ const API_CODES: &[(&str, &str, bool)] = &[
 ];
 
 #[tokio::test]
-async fn every_error_code_is_known_by_its_kind_and_tried_again_only_where_that_helps() {
+async fn a25_every_error_code_is_known_by_its_kind_and_tried_again_only_where_that_helps() {
     for (code, kind, again) in API_CODES.iter().chain(&[("Brandnew.Code", "other", false)]) {
         let server = Scripted::start(vec![Step::error(code); 9]).await;
         let bench = Bench::of(&server);
@@ -193,7 +193,7 @@ fn the_labels_are_the_api_codes_and_six_of_our_own() {
 }
 
 #[tokio::test]
-async fn a_throttled_request_succeeds_at_the_next_attempt() {
+async fn b5_a_throttled_request_succeeds_at_the_next_attempt() {
     let server = Scripted::start([Step::error("RequestLimitExceeded"), Step::ok(EMPTY)]).await;
     let bench = Bench::of(&server);
     assert_eq!(bench.ask().await.unwrap(), Page { total: Some(0), rows: vec![] });
@@ -203,7 +203,7 @@ async fn a_throttled_request_succeeds_at_the_next_attempt() {
 }
 
 #[tokio::test]
-async fn faults_on_the_way_are_tried_again() {
+async fn b4_faults_on_the_way_are_tried_again() {
     let unavailable = Step::Reply { status: 503, headers: vec![], body: b"<html>busy".to_vec() };
     for (step, code) in [
         (Step::Close, "network"),
@@ -231,7 +231,7 @@ async fn a_connection_that_the_server_closes_between_requests_costs_no_request()
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_a_network_error_after_every_attempt() {
+async fn b2_a_server_that_is_not_there_is_a_network_error_after_every_attempt() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -254,7 +254,7 @@ async fn a_server_without_tls_gets_no_request_over_https() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_signed_is_refused() {
+async fn b11_a_certificate_that_nobody_signed_is_refused() {
     let certificate = include_bytes!("../fixtures/live/self_signed.cert.der").to_vec().into();
     let key = include_bytes!("../fixtures/live/self_signed.key.der").to_vec();
     let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -281,7 +281,7 @@ async fn a_certificate_that_nobody_signed_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_that_drips_is_cut_by_the_deadline() {
+async fn b3_a_body_that_drips_is_cut_by_the_deadline() {
     let server = Scripted::start([Step::Drip]).await;
     let bench = Bench::new(server.endpoint(), credentials(None), |options| {
         options.total_timeout = Duration::from_millis(300);
@@ -292,7 +292,7 @@ async fn a_body_that_drips_is_cut_by_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_body_without_end_is_cut_at_its_bound_and_not_asked_for_again() {
+async fn a24_a_body_without_end_is_cut_at_its_bound_and_not_asked_for_again() {
     let server = Scripted::start([Step::Flood, Step::Flood]).await;
     let bench = Bench::of(&server);
     let error = bench.ask().await.unwrap_err();
@@ -302,7 +302,7 @@ async fn a_body_without_end_is_cut_at_its_bound_and_not_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_and_told_by_its_host() {
+async fn b10_a_redirect_is_not_followed_and_told_by_its_host() {
     for status in [301, 302, 307, 308] {
         let other = Scripted::start([Step::ok(EMPTY)]).await;
         let location = format!("{}/path?token=canary", other.endpoint());
@@ -318,10 +318,10 @@ async fn a_redirect_is_not_followed_and_told_by_its_host() {
 }
 
 #[test]
-fn proxies_of_the_environment_are_ignored() {
+fn b12_proxies_of_the_environment_are_ignored() {
     // Another process, since this one's environment is shared by all tests.
     let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "live::the_vendors_own_sample_is_read"]);
+    child.args(["--exact", "live::a12_the_vendors_own_sample_is_read"]);
     for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
         child.env(name, "http://127.0.0.1:1");
     }
@@ -331,7 +331,7 @@ fn proxies_of_the_environment_are_ignored() {
 }
 
 #[tokio::test]
-async fn an_expired_signature_is_made_anew_with_the_apis_clock() {
+async fn b9_an_expired_signature_is_made_anew_with_the_apis_clock() {
     let expired = Step::error("AuthFailure.SignatureExpire").with("Date", "Fri, 04 Jan 2019 21:00:00 GMT");
     let server = Scripted::start([expired, Step::ok(EMPTY), Step::ok(EMPTY)]).await;
     let bench = Bench::of(&server);
@@ -346,7 +346,7 @@ async fn an_expired_signature_is_made_anew_with_the_apis_clock() {
 }
 
 #[tokio::test]
-async fn a_signature_that_stays_expired_is_made_anew_only_once() {
+async fn b9_a_signature_that_stays_expired_is_made_anew_only_once() {
     let expired = Step::error("AuthFailure.SignatureExpire").with("Date", "Fri, 04 Jan 2019 21:00:00 GMT");
     let server = Scripted::start(vec![expired; 4]).await;
     let bench = Bench::of(&server);
@@ -355,7 +355,7 @@ async fn a_signature_that_stays_expired_is_made_anew_only_once() {
 }
 
 #[tokio::test]
-async fn the_clock_is_learned_from_every_answer_but_those_of_a_cache() {
+async fn b9_the_clock_is_learned_from_every_answer_but_those_of_a_cache() {
     let date = "Fri, 04 Jan 2019 20:00:07 GMT";
     let busy = Step::Reply { status: 503, headers: vec![("Date".into(), date.into())], body: vec![] };
     let server = Scripted::start([busy.clone().with("Age", "3"), busy]).await;
@@ -403,7 +403,7 @@ fn signed_with(server: &Scripted, index: usize, key: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_key_replaced_between_requests_signs_the_next() {
+async fn b8_a_key_replaced_between_requests_signs_the_next() {
     let key = TempKey::new("between", "old");
     let server = Scripted::start([Step::ok(EMPTY), Step::ok(EMPTY)]).await;
     let bench = Bench::new(server.endpoint(), key.provider(), |_| {});
@@ -414,7 +414,7 @@ async fn a_key_replaced_between_requests_signs_the_next() {
 }
 
 #[tokio::test]
-async fn a_key_replaced_under_a_request_signs_its_second_attempt() {
+async fn b8_a_key_replaced_under_a_request_signs_its_second_attempt() {
     let key = TempKey::new("under", "old");
     let refused = Step::First(key.replace_with("newer"), Box::new(Step::error("AuthFailure.SecretIdNotFound")));
     let server = Scripted::start([refused, Step::ok(EMPTY)]).await;
@@ -436,7 +436,7 @@ async fn an_unreadable_key_file_sends_nothing() {
 }
 
 #[tokio::test]
-async fn requests_past_the_burst_wait_for_their_turn() {
+async fn b6_requests_past_the_burst_wait_for_their_turn() {
     let server = Scripted::start(vec![Step::ok(EMPTY); 6]).await;
     let bench = Bench::new(server.endpoint(), credentials(None), |options| options.requests_per_second = 4.0);
     let clock = SystemClock::new();
