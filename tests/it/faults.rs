@@ -4,6 +4,9 @@
 //! The sources are read as text. A test begins with the numbers of its faults, `a5_a6_…`; a script of `tests/real` has
 //! none and is only looked for.
 
+mod crowded;
+mod told_again;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

@@ -41,6 +41,8 @@ pub struct Quirks {
     pub page_size_served: Option<u64>,
     /// True: a request without `AppName` sees the app `live` only.
     pub app_defaults_to_live: bool,
+    /// True: `DomainName`, `AppName` and `StreamName` narrow nothing, as if the answer were to another question.
+    pub ignore_names: bool,
     /// How text that is not ASCII is written.
     pub text: TextForm,
     /// The API's clock minus the given clock, in seconds; its `Date`, its checks and its traffic follow it.
@@ -74,6 +76,7 @@ impl Default for Quirks {
             ignore_page_num: false,
             page_size_served: None,
             app_defaults_to_live: false,
+            ignore_names: false,
             text: TextForm::Utf8,
             clock_skew: 0,
             latency: Latency::default(),

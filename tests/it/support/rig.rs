@@ -197,6 +197,22 @@ impl Rig {
     pub(crate) fn log(&self) -> Vec<String> {
         log::of(self.account())
     }
+
+    /// The lines of the log about the account that have every one of `parts`.
+    pub(crate) fn told(&self, parts: &[&str]) -> Vec<String> {
+        self.log().into_iter().filter(|line| parts.iter().all(|part| line.contains(part))).collect()
+    }
+
+    /// Waits until a line of the log about the account has every one of `parts`.
+    pub(crate) async fn tells(&self, parts: &[&str]) {
+        let what = format!("the log tells {parts:?}");
+        until(&what, async || seen(!self.told(parts).is_empty(), self.log())).await;
+    }
+
+    /// Nothing has happened that anybody has to read about.
+    pub(crate) fn tells_nothing(&self) {
+        assert_eq!(self.log(), [""; 0]);
+    }
 }
 
 /// Settings with which everything happens at once.
