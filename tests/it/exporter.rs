@@ -9,8 +9,6 @@ use tencent_live_exporter::sim::{Domain, Scenario};
 use crate::support::patience::{seen, until};
 use crate::support::rig::Rig;
 
-const RECORDS: &str = "tencent_live_exporter_records_total";
-const INCOMPLETE: &str = "tencent_live_exporter_incomplete_listings_total";
 const DISCONNECTS: &str = "tencent_live_disconnects_total";
 const STREAMS: &str = "tencent_live_stream_disconnects_total";
 

@@ -4,7 +4,9 @@
 //! The sources are read as text. A test begins with the numbers of its faults, `a5_a6_…`; a script of `tests/real` has
 //! none and is only looked for.
 
+mod bodies;
 mod crowded;
+mod rows;
 mod told_again;
 
 use std::collections::{BTreeMap, BTreeSet};
