@@ -21,13 +21,13 @@ const DOMAIN: &str = "push.example.com";
 const STREAMS: &str = "tencent_live_stream_disconnects_total";
 
 /// The API, for a process to ask.
-struct Api {
+pub(crate) struct Api {
     simulator: Simulator,
-    world: Arc<World>,
+    pub(crate) world: Arc<World>,
 }
 
 impl Api {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let keys = Keys::new(SECRET_ID, SECRET_KEY);
         let simulator = Simulator::start(listener, Scenario::default(), keys, Arc::new(SystemClock::new())).unwrap();
@@ -35,13 +35,13 @@ impl Api {
     }
 
     /// A session that ended ten seconds ago.
-    fn ended(&self, stream: &str) -> Event {
+    pub(crate) fn ended(&self, stream: &str) -> Event {
         let end = self.world.now() - 10;
         Event::ended(DOMAIN, "live", stream, end - 60, end)
     }
 
     /// A process that asks this API, by variables alone.
-    fn asked_by(&self, arguments: &[&str]) -> CommandLine {
+    pub(crate) fn asked_by(&self, arguments: &[&str]) -> CommandLine {
         self.variables(CommandLine::new(arguments))
     }
 
@@ -59,7 +59,7 @@ impl Api {
 }
 
 /// The one line that a failed start ends with.
-fn last_line(ended: &Ended) -> &str {
+pub(crate) fn last_line(ended: &Ended) -> &str {
     let mut lines = ended.stderr.lines().filter(|line| line.starts_with("tencent-live-exporter: "));
     let line = lines.next().unwrap_or_else(|| panic!("{ended:?}"));
     assert_eq!(lines.next(), None, "one line is enough: {ended:?}");
@@ -71,7 +71,7 @@ fn is_polled(metrics: &Metrics) -> bool {
 }
 
 /// Asks for a stop with `signal` and expects a clean one, in five seconds.
-async fn stops_cleanly(process: Process, signal: &str) -> Ended {
+pub(crate) async fn stops_cleanly(process: Process, signal: &str) -> Ended {
     let clock = SystemClock::new();
     process.signal(signal);
     let ended = process.ended().await;

@@ -4,8 +4,12 @@
 //! The sources are read as text. A test begins with the numbers of its faults, `a5_a6_…`; a script of `tests/real` has
 //! none and is only looked for.
 
+mod access;
 mod bodies;
+mod certificates;
 mod crowded;
+mod network;
+mod process;
 mod rows;
 mod told_again;
 
