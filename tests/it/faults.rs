@@ -9,6 +9,7 @@ mod bodies;
 mod certificates;
 mod crowded;
 mod network;
+mod page;
 mod process;
 mod rows;
 mod told_again;
