@@ -1,10 +1,10 @@
 //! More rows than a response holds, pages that shift, and counts that are wrong (A5–A11).
 
-use std::time::Duration;
-
 use tencent_live_exporter::sim::scenario::{PastCap, TieOrder, TotalNum};
 use tencent_live_exporter::sim::{Event, Request};
 
+use crate::support::bench::{KEY, credentials};
+use crate::support::passes::Passes;
 use crate::support::patience::{each, seen, until};
 use crate::support::rig::{DOMAIN, Rig};
 
@@ -90,30 +90,26 @@ async fn a7_a_wrong_total_is_told_and_changes_no_count() {
             (TotalNum::Page, !contradicts),
         ],
         async |(lie, contradicts)| {
-            let rig = Rig::new().await.quirks(|quirks| quirks.total_num = lie);
-            // A wrong total costs requests by the second and by the row.
-            let rig = rig.with(|settings| {
-                settings.poll.initial_lookback = Duration::from_secs(60);
-                settings.poll.sweep_lookback = Duration::from_secs(600);
-            });
-            rig.world.publish_all([5, 5].map(|ago| rig.ended("room", ago)));
-            let rig = rig.start().await;
-            rig.shows_the_truth().await;
-            if contradicts {
-                rig.reaches(INCOMPLETE, &[], 1).await;
-                rig.reaches(REPEATED, &[], 1).await;
-                rig.tells(&["level=error", "kind=poll", COUNTED_FROM_BELOW]).await;
-            } else {
-                rig.turns(1).await;
-                rig.tells_nothing();
-            }
-            rig.world.set_quirks(|quirks| quirks.total_num = TotalNum::Exact);
-            rig.world.publish_all([3, 40].map(|ago| rig.ended("later", ago)));
-            counts_exactly(&rig).await;
-            let told = rig.own(INCOMPLETE, &[]).await;
-            rig.turns(1).await;
-            assert_eq!(rig.own(INCOMPLETE, &[]).await, told, "{lie:?}: a right total needs no words");
-            assert_eq!(told > 0, contradicts, "{lie:?}");
+            let mut passes = Passes::new(credentials(None), KEY).await;
+            passes.world.set_quirks(|quirks| quirks.total_num = lie);
+            passes.publish(2);
+            passes.poll().await.unwrap();
+            passes.shows_the_truth(&format!("{lie:?}"));
+            let asked = passes.world.requests().count;
+            assert!(asked < 2500, "{lie:?}: {asked} requests for two rows");
+            let told = |passes: &Passes, metric| passes.metrics().count(metric, &[]);
+            let [incomplete, repeated] = [INCOMPLETE, REPEATED].map(|metric| told(&passes, metric));
+            assert_eq!((incomplete > 0, repeated > 0), (contradicts, contradicts), "{lie:?}");
+            let log = passes.log();
+            assert_eq!(log.len(), usize::from(contradicts), "{lie:?}: {log:#?}");
+            let count = format!("incomplete={incomplete}");
+            assert!(log.iter().all(|line| line.contains(COUNTED_FROM_BELOW) && line.ends_with(&count)), "{log:#?}");
+            passes.world.set_quirks(|quirks| quirks.total_num = TotalNum::Exact);
+            let now = passes.world.now();
+            passes.world.publish_all([3, 3, 20].map(|ago| Event::ended(DOMAIN, "live", "later", now - 60, now - ago)));
+            passes.poll().await.unwrap();
+            passes.shows_the_truth("once it is right");
+            assert_eq!(told(&passes, INCOMPLETE), incomplete, "{lie:?}: a right total needs no words");
         },
     )
     .await;
@@ -135,36 +131,20 @@ async fn a7_rows_behind_a_total_that_stops_at_the_page_count_once_it_is_right() 
 #[tokio::test]
 async fn a8_no_page_past_the_cap_is_asked_for_and_every_row_is_counted() {
     each([PastCap::Error, PastCap::Truncate, PastCap::Saturate], async |past_cap| {
-        let rig = Rig::new().await.quirks(|quirks| quirks.past_cap = past_cap);
-        rig.world.publish_all((0..10_500).map(|n| rig.ended(&format!("room_{}", n % 50), 60 + n / 6)));
-        let rig = rig.start().await;
-        rig.shows_the_truth().await;
-        let asked = rig.world.requests();
+        let mut passes = Passes::new(credentials(None), KEY).await;
+        passes.world.set_quirks(|quirks| quirks.past_cap = past_cap);
+        passes.publish(10_100);
+        passes.poll().await.unwrap();
+        passes.shows_the_truth(&format!("{past_cap:?}"));
+        let asked = passes.world.requests();
+        assert!(asked.count < 1000, "{past_cap:?}: {} requests", asked.count);
         let past = asked.recent.iter().filter_map(last_row).find(|row| *row > 10_000);
         assert_eq!(past, None, "{past_cap:?}");
-        assert!(asked.count < 1000, "{past_cap:?}: {} requests", asked.count);
-        assert!(rig.own(SPLIT, &[]).await > 0);
-        assert_eq!(rig.own(INCOMPLETE, &[]).await, 0);
-        rig.tells_nothing();
+        let metrics = passes.metrics();
+        assert!(metrics.count(SPLIT, &[]) > 0, "{past_cap:?}");
+        assert_eq!((metrics.count(INCOMPLETE, &[]), passes.log()), (0, vec![]), "{past_cap:?}");
     })
     .await;
-}
-
-#[tokio::test]
-async fn a9_a_second_beyond_the_cap_is_counted_in_full_by_name() {
-    let rig = Rig::new().await.quirks(|quirks| quirks.past_cap = PastCap::Truncate);
-    let end = rig.world.now() - 900;
-    let session = |n: usize| {
-        let (app, stream) = (["live", "show"][n / 25 % 2], format!("room_{}", n / 25));
-        Event::ended(DOMAIN, app, stream.as_str(), end, end).because("校验鉴权参数不通过")
-    };
-    rig.world.publish_all((0..10_100).map(session));
-    let rig = rig.start().await;
-    rig.shows_the_truth().await;
-    let past = rig.world.requests().recent.iter().filter_map(last_row).find(|row| *row > 10_000);
-    assert_eq!(past, None);
-    assert_eq!(rig.own(INCOMPLETE, &[]).await, 0);
-    rig.tells_nothing();
 }
 
 #[tokio::test]

@@ -105,8 +105,8 @@ impl Passes {
     pub(crate) fn publish(&self, sessions: i64) {
         let now = self.world.now();
         let session = |n: i64| {
-            let end = now - 5 - n * 3000 / sessions;
-            Event::ended("push.example.com", "live", &*format!("room_{n}"), end - 60, end)
+            let (stream, end) = (format!("room_{}", n % 1000), now - 5 - n * 3000 / sessions);
+            Event::ended("push.example.com", "live", stream.as_str(), end - 60, end)
         };
         self.world.publish_all((0..sessions).map(session));
     }
