@@ -1,7 +1,5 @@
 //! The client keeps its promises against a server that does not.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
-
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -8,6 +8,7 @@ use crate::sim::Span;
 /// The API's habits; the default is the tidiest API its documents allow, with rows published at once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "habits are independent of each other, each on or off")]
 pub struct Quirks {
     /// Which time of a session the window is held against.
     pub filter: WindowFilter,

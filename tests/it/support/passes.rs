@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a stand-in that cannot go on ends its test")]
 
 use std::collections::BTreeMap;
+use std::slice::from_ref;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -45,16 +46,16 @@ impl Passes {
 
     /// The same with another deadline for an exchange as a whole.
     pub(crate) async fn with_timeout(credentials: Provider, key: &str, total_timeout: Duration) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
         log::keep();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let keys = Keys::new(SECRET_ID, key);
         let simulator = Simulator::start(listener, Scenario::default(), keys, Arc::clone(&clock)).unwrap();
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
         let account = format!("passes-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let seconds = Duration::from_secs;
         let metrics =
-            OwnMetrics::new(&[account.clone()], seconds(30), 1000, live::CODES, live::ACTIONS, POLL_ERRORS).unwrap();
+            OwnMetrics::new(from_ref(&account), seconds(30), 1000, live::CODES, live::ACTIONS, POLL_ERRORS).unwrap();
         let metrics = Arc::new(metrics);
         let reports = Arc::<Mutex<Vec<CallReport>>>::default();
         let (told, calls, name) = (Arc::clone(&reports), Arc::clone(&metrics), account.clone());
