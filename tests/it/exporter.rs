@@ -62,6 +62,8 @@ async fn counts_everything(filter: WindowFilter) {
     assert!(truth.published > 200, "{}", truth.published);
     rig.turns(1).await;
     assert_eq!(rig.metrics().await.streams(), rig.truth(), "what was counted stays as it is");
+    let counted = rig.own("tencent_live_exporter_records_total", &[("outcome", "counted")]).await;
+    assert_eq!(counted, truth.published);
 }
 
 #[tokio::test]
