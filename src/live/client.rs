@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use rustls::RootCertStore;
 
 use super::codes::Retry;
 use super::credentials::{Credentials, Provider};
@@ -59,6 +60,8 @@ pub struct ClientOptions {
     pub total_timeout: Duration,
     /// Bound of the first pause between attempts; doubles with each, up to 8 s.
     pub back_off: Duration,
+    /// Who may sign the API's certificate. There is no way to do without.
+    pub roots: RootCertStore,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// Who is told of every exchange.
@@ -66,7 +69,8 @@ pub struct ClientOptions {
 }
 
 impl ClientOptions {
-    /// Options with the usual patience: 4 attempts, 5 s to connect, 30 s in all, pauses from 500 ms.
+    /// Options with the usual patience: 4 attempts, 5 s to connect, 30 s in all, pauses from 500 ms. Trusted are the
+    /// bundled roots.
     #[must_use]
     pub fn new(
         endpoint: impl Into<String>,
@@ -83,6 +87,7 @@ impl ClientOptions {
             connect_timeout: Duration::from_secs(5),
             total_timeout: Duration::from_secs(30),
             back_off: Duration::from_millis(500),
+            roots: transport::bundled_roots(),
             clock,
             observer,
         }
@@ -135,7 +140,7 @@ impl Client {
             return Err(SetupError::Rate(rate));
         }
         Ok(Self {
-            http: transport::http_client(options.connect_timeout, options.total_timeout)?,
+            http: transport::http_client(options.connect_timeout, options.total_timeout, options.roots.clone())?,
             endpoint: Endpoint::new(&options.endpoint)?,
             patience: Patience::new(rate, options.attempts, options.back_off),
             api_time: Mutex::new(None),

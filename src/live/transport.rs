@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Response, Url};
+use rustls::RootCertStore;
 
 use super::BODY_BYTES;
 
@@ -71,10 +72,18 @@ fn without_user(endpoint: &str) -> String {
     endpoint.rsplit_once('@').map_or_else(|| endpoint.to_owned(), |(_, host)| format!("…@{host}"))
 }
 
+/// The roots that come with the program, so that whom it trusts does not depend on the machine.
+pub(super) fn bundled_roots() -> RootCertStore {
+    RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
+}
+
 /// An HTTP client with the deadlines given, which answers for itself: the environment's proxies are not asked, and
-/// the roots trusted are the bundled ones.
-pub(super) fn http_client(connect_timeout: Duration, total_timeout: Duration) -> Result<reqwest::Client, SetupError> {
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+/// nobody is trusted but `roots`.
+pub(super) fn http_client(
+    connect_timeout: Duration,
+    total_timeout: Duration,
+    roots: RootCertStore,
+) -> Result<reqwest::Client, SetupError> {
     let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(SetupError::Tls)?

@@ -17,6 +17,10 @@ use crate::session::Name;
 /// Most elements of a list that are read: the API's own bound on what a query can reach.
 const MOST_ELEMENTS: usize = 10_000;
 
+/// Highest `TotalNum` that is believed: a thousand sessions a second in every second of the longest window, 30 days.
+/// What is higher counts as absent, since every row it promises is looked for.
+const MOST_SESSIONS: u64 = 30 * 86_400 * 1000;
+
 /// Longest error code, message and request id that are kept, in bytes.
 const CODE_BYTES: usize = 96;
 const MESSAGE_BYTES: usize = 512;
@@ -131,7 +135,7 @@ impl<'a> Answer<'a> {
 /// [`CallError::Protocol`] without an `EventList`; its absence is taken for an empty one only where `TotalNum`
 /// says so.
 pub(super) fn page(answer: &Answer<'_>) -> Result<Page, CallError> {
-    let total = text::count(answer.members.total_num);
+    let total = text::count(answer.members.total_num).filter(|total| *total <= MOST_SESSIONS);
     let rows = answer.list("EventList", answer.members.event_list, total)?;
     Ok(Page { total, rows: rows.into_iter().map(row::row).collect() })
 }
@@ -275,9 +279,16 @@ mod tests {
     }
 
     #[test]
-    fn totals_are_numbers_from_zero_or_nothing() {
-        for (json, expected) in [("\"0\"", Some(0)), ("9223372036854775808", Some(1 << 63)), ("-1", None), ("[]", None)]
-        {
+    fn totals_are_numbers_that_can_be_or_nothing() {
+        for (json, expected) in [
+            ("\"0\"", Some(0)),
+            ("2592000000", Some(MOST_SESSIONS)),
+            ("2592000001", None),
+            ("9223372036854775808", None),
+            ("18446744073709551616", None),
+            ("-1", None),
+            ("[]", None),
+        ] {
             let body =
                 format!(r#"{{"Response":{{"EventList":[],"TotalNum":{json},"DeprecatedWarning":"x","New":{{}}}}}}"#);
             assert_eq!(read(body.as_bytes()).unwrap(), Page { total: expected, rows: vec![] }, "{json}");

@@ -179,6 +179,13 @@ impl Archive {
 
     /// Every row that answers `ask` at `now`, oldest end first, whatever the page.
     pub(super) fn matching(&mut self, ask: &Ask, quirks: &Quirks, now: UnixSeconds) -> Vec<(UnixSeconds, EventId)> {
+        let nameless;
+        let ask = if quirks.ignore_names {
+            nameless = Ask { domain: None, app: None, stream: None, ..ask.clone() };
+            &nameless
+        } else {
+            ask
+        };
         let window = OpenedWindow::new(ask, quirks);
         let last_end = match quirks.filter {
             WindowFilter::End => window.last,

@@ -22,7 +22,12 @@ const REMEMBERED_REQUESTS: usize = 10_000;
 pub struct World {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// What is to happen just before requests, by their numbers. Apart from the state, so that it may use the world.
+    planned: Mutex<BTreeMap<u64, Vec<Act>>>,
 }
+
+/// Something to do once.
+type Act = Box<dyn FnOnce(&World) + Send>;
 
 /// One request to the API.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -100,7 +105,7 @@ impl World {
             changes: BTreeMap::new(),
             classifier: Classifier::new(&[]),
         };
-        Self { clock, state: Mutex::new(state) }
+        Self { clock, state: Mutex::new(state), planned: Mutex::default() }
     }
 
     /// The state at the API's present, and that present.
@@ -201,6 +206,13 @@ impl World {
         self.present().0.fail_next.extend(std::iter::repeat_n(fault, times));
     }
 
+    /// Runs `act` just before the `nth` request from now (from 1) is answered, signed or not. So a row can change, a
+    /// request fail or a key expire between any two requests of a listing.
+    pub fn before_request(&self, nth: u64, act: impl FnOnce(&World) + Send + 'static) {
+        let number = self.present().0.request_count + nth;
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner).entry(number).or_default().push(Box::new(act));
+    }
+
     /// Accepts only `keys` from the next request on.
     pub fn set_keys(&self, keys: Keys) {
         self.present().0.keys = keys;
@@ -238,6 +250,9 @@ impl World {
     }
 
     pub(super) fn answer(&self, request: &SignedRequest<'_>) -> Answer {
+        let number = self.present().0.request_count + 1;
+        let due = self.planned.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        due.into_iter().flatten().for_each(|act| act(self));
         let (mut state, now) = self.present();
         state.answer(request, now)
     }

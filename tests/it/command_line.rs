@@ -21,13 +21,13 @@ const DOMAIN: &str = "push.example.com";
 const STREAMS: &str = "tencent_live_stream_disconnects_total";
 
 /// The API, for a process to ask.
-struct Api {
+pub(crate) struct Api {
     simulator: Simulator,
-    world: Arc<World>,
+    pub(crate) world: Arc<World>,
 }
 
 impl Api {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let keys = Keys::new(SECRET_ID, SECRET_KEY);
         let simulator = Simulator::start(listener, Scenario::default(), keys, Arc::new(SystemClock::new())).unwrap();
@@ -35,13 +35,13 @@ impl Api {
     }
 
     /// A session that ended ten seconds ago.
-    fn ended(&self, stream: &str) -> Event {
+    pub(crate) fn ended(&self, stream: &str) -> Event {
         let end = self.world.now() - 10;
         Event::ended(DOMAIN, "live", stream, end - 60, end)
     }
 
     /// A process that asks this API, by variables alone.
-    fn asked_by(&self, arguments: &[&str]) -> CommandLine {
+    pub(crate) fn asked_by(&self, arguments: &[&str]) -> CommandLine {
         self.variables(CommandLine::new(arguments))
     }
 
@@ -59,7 +59,7 @@ impl Api {
 }
 
 /// The one line that a failed start ends with.
-fn last_line(ended: &Ended) -> &str {
+pub(crate) fn last_line(ended: &Ended) -> &str {
     let mut lines = ended.stderr.lines().filter(|line| line.starts_with("tencent-live-exporter: "));
     let line = lines.next().unwrap_or_else(|| panic!("{ended:?}"));
     assert_eq!(lines.next(), None, "one line is enough: {ended:?}");
@@ -71,7 +71,7 @@ fn is_polled(metrics: &Metrics) -> bool {
 }
 
 /// Asks for a stop with `signal` and expects a clean one, in five seconds.
-async fn stops_cleanly(process: Process, signal: &str) -> Ended {
+pub(crate) async fn stops_cleanly(process: Process, signal: &str) -> Ended {
     let clock = SystemClock::new();
     process.signal(signal);
     let ended = process.ended().await;
@@ -108,7 +108,7 @@ async fn unknown_arguments_are_refused() {
 }
 
 #[tokio::test]
-async fn every_problem_of_a_bad_configuration_is_told_at_once() {
+async fn e8_every_problem_of_a_bad_configuration_is_told_at_once() {
     let bad = "poll: { interval: soon, intervall: 30s }\nweb: { max_requests: -1 }\n";
     for arguments in [&["--config.file", "bad.yaml"][..], &["--config.check", "--config.file", "bad.yaml"]] {
         let ended = CommandLine::new(arguments).file("bad.yaml", bad).run().await;
@@ -165,7 +165,7 @@ async fn a_port_in_use_is_said_in_one_line() {
 }
 
 #[tokio::test]
-async fn a_state_folder_that_cannot_be_used_is_said_in_one_line() {
+async fn d6_e8_a_state_folder_that_cannot_be_used_is_said_in_one_line() {
     let api = Api::start().await;
     let ended = api.asked_by(&["--state.path", "file/state"]).file("file", "").run().await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -173,7 +173,7 @@ async fn a_state_folder_that_cannot_be_used_is_said_in_one_line() {
 }
 
 #[tokio::test]
-async fn a_state_folder_in_use_is_left_to_the_process_that_has_it() {
+async fn d7_a_state_folder_in_use_is_left_to_the_process_that_has_it() {
     let api = Api::start().await;
     let shared = Folder::new();
     let path = shared.path().to_str().unwrap();
@@ -187,7 +187,7 @@ async fn a_state_folder_in_use_is_left_to_the_process_that_has_it() {
 }
 
 #[tokio::test]
-async fn a_damaged_ledger_is_kept_and_the_next_start_begins_anew() {
+async fn d5_e8_a_damaged_ledger_is_kept_and_the_next_start_begins_anew() {
     let api = Api::start().await;
     let folder = Folder::new();
     std::fs::create_dir(folder.join("data")).unwrap();
@@ -203,7 +203,7 @@ async fn a_damaged_ledger_is_kept_and_the_next_start_begins_anew() {
 }
 
 #[tokio::test]
-async fn a_poll_that_hangs_does_not_hold_up_a_stop() {
+async fn e7_a_poll_that_hangs_does_not_hold_up_a_stop() {
     let api = Api::start().await;
     api.world.fail_next(100, Fault::Hang);
     let mut process = api.asked_by(&[]).start();
@@ -234,7 +234,7 @@ async fn a_client_that_does_not_read_does_not_hold_up_a_stop() {
 }
 
 #[tokio::test]
-async fn books_that_somebody_holds_do_not_hold_up_a_stop() {
+async fn d9_books_that_somebody_holds_do_not_hold_up_a_stop() {
     let api = Api::start().await;
     let mut process = api.asked_by(&[]).start();
     process.metrics_when("it polls", is_polled).await;
@@ -465,7 +465,7 @@ async fn the_secret_key_is_never_told() {
 }
 
 #[tokio::test]
-async fn a_disk_without_room_fails_polls_and_nothing_else_and_all_is_counted_once_there_is_room() {
+async fn d3_a_disk_without_room_fails_polls_and_nothing_else_and_all_is_counted_once_there_is_room() {
     let api = Api::start().await;
     api.world.publish(api.ended("room"));
     // No file may grow past 512 KiB: room for a new ledger, but not for what is published then.

@@ -72,13 +72,13 @@ fn list(rows: &[PushSession]) -> (usize, Tally) {
 }
 
 #[test]
-fn a_second_beyond_the_reach_of_pages_is_split_by_name_and_counted_in_full() {
+fn a9_a_second_beyond_the_reach_of_pages_is_split_by_name_and_counted_in_full() {
     let (counted, tally) = list(&burst(10_200, 17));
     assert_eq!((counted, tally.incomplete_listings), (10_200, 0), "{tally:?}");
 }
 
 #[test]
-fn more_sessions_of_one_stream_in_one_second_than_a_response_holds_are_counted_from_below() {
+fn a9_more_sessions_of_one_stream_in_one_second_than_a_response_holds_are_counted_from_below() {
     let (counted, tally) = list(&burst(350, 350));
     assert!(tally.incomplete_listings > 0, "{tally:?}");
     assert_eq!(counted, usize::try_from(FULL_PAGE).unwrap());

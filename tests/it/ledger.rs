@@ -115,7 +115,7 @@ fn total(books: &Books) -> u64 {
 }
 
 #[test]
-fn two_cannot_share_a_folder_and_the_second_is_told_who_has_it() {
+fn d7_two_cannot_share_a_folder_and_the_second_is_told_who_has_it() {
     let folder = Folder::new();
     let first = SqliteLedger::open(folder.path()).unwrap();
     let error = start_promptly(folder.path()).unwrap_err();
@@ -146,7 +146,7 @@ fn nobody_else_can_look_into_the_books() {
 }
 
 #[test]
-fn the_books_of_a_newer_version_are_left_alone() {
+fn d8_the_books_of_a_newer_version_are_left_alone() {
     let folder = used();
     let file = folder.join(LEDGER);
     rusqlite::Connection::open(&file).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
@@ -172,7 +172,7 @@ fn is_set_aside(folder: &Folder, bytes: &[u8], what: &str) {
 }
 
 #[test]
-fn what_is_no_ledger_is_set_aside_and_never_deleted() {
+fn d5_what_is_no_ledger_is_set_aside_and_never_deleted() {
     let folder = Folder::new();
     let foreign = folder.join("foreign.sqlite");
     rusqlite::Connection::open(&foreign)
@@ -200,7 +200,7 @@ fn an_empty_file_is_a_new_ledger() {
 }
 
 #[test]
-fn a_damaged_page_is_found_or_harms_no_total() {
+fn d5_a_damaged_page_is_found_or_harms_no_total() {
     let original = used();
     let sound = fs::read(original.join(LEDGER)).unwrap();
     let books = start(original.path()).unwrap();
@@ -225,7 +225,7 @@ fn a_damaged_page_is_found_or_harms_no_total() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_used_is_said_at_once() {
+fn d6_a_folder_that_cannot_be_used_is_said_at_once() {
     let folder = Folder::new();
     fs::write(folder.join("file"), b"").unwrap();
     let fifo = |path: &Path| {
@@ -262,7 +262,7 @@ fn a_folder_that_cannot_be_used_is_said_at_once() {
 }
 
 #[test]
-fn forgetting_takes_what_is_below_the_floor_and_nothing_else() {
+fn d10_forgetting_takes_what_is_below_the_floor_and_nothing_else() {
     let folder = Folder::new();
     let mut ledger = SqliteLedger::open(folder.path()).unwrap();
     let ends = [1_000, 4_999, 5_000, 9_000];
@@ -313,7 +313,7 @@ fn forgetting_takes_what_is_below_the_floor_and_nothing_else() {
 }
 
 #[test]
-fn a_posting_is_written_whole_or_not_at_all() {
+fn d1_e3_a_posting_is_written_whole_or_not_at_all() {
     let folder = used();
     let mut ledger = SqliteLedger::open(folder.path()).unwrap();
     let before = ledger.read().unwrap();
@@ -526,7 +526,7 @@ fn a_corrected_session_takes_the_place_of_its_record() {
 }
 
 #[tokio::test]
-async fn while_the_books_cannot_be_written_the_page_is_served_and_it_recovers_by_itself() {
+async fn d3_while_the_books_cannot_be_written_the_page_is_served_and_it_recovers_by_itself() {
     let rig = Rig::new().await.start().await;
     rig.world.publish(rig.ended("room", 10));
     rig.shows_the_truth().await;
@@ -547,7 +547,7 @@ async fn while_the_books_cannot_be_written_the_page_is_served_and_it_recovers_by
 }
 
 #[test]
-fn damage_that_writing_stumbles_over_is_set_aside_too() {
+fn d5_damage_that_writing_stumbles_over_is_set_aside_too() {
     let folder = Folder::new();
     let posting = Posting { records: vec![record(1, 9_000)], new_account: Some(account("main")), ..Posting::default() };
     let mut ledger = SqliteLedger::open(folder.path()).unwrap();

@@ -1,79 +1,21 @@
 //! The client keeps its promises against a server that does not.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
-
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tencent_live_exporter::clock::{Clock as _, ManualClock, SystemClock};
-use tencent_live_exporter::listing::{FULL_PAGE, Filter, Page, Query, Row, Window};
-use tencent_live_exporter::live::{
-    ACTIONS, CODES, CallError, CallReport, Client, ClientOptions, Credentials, Domain, ERROR_KINDS, EventSource as _,
-    KeyFile, Provider,
-};
+use tencent_live_exporter::clock::{Clock as _, SystemClock};
+use tencent_live_exporter::listing::{Page, Row};
+use tencent_live_exporter::live::{ACTIONS, CODES, Domain, ERROR_KINDS, EventSource as _, KeyFile, Provider};
 use tencent_live_exporter::secret::Secret;
 use tencent_live_exporter::signing::{self, Payload};
 
-use crate::support::scripted::{Act, Scripted, Step};
+use crate::support::bench::{Bench, EMPTY, KEY, NOW, TOKEN, TempKey, credentials, everything};
+use crate::support::scripted::{Scripted, Step};
 
-/// 2019-01-04T20:00:00Z, the end of the sample request.
-const NOW: i64 = 1_546_632_000;
-const KEY: &str = "canaryKEYcanaryKEYcanaryKEYcanary";
-const TOKEN: &str = "canaryTOKEN/canary+TOKEN==";
 const SAMPLE: &str = include_str!("../fixtures/live/official_sample.json");
-const EMPTY: &str = r#"{"Response":{"EventList":[],"TotalNum":0,"RequestId":"r-ok"}}"#;
-
-fn credentials(token: Option<&str>) -> Provider {
-    Provider::Fixed(Credentials {
-        secret_id: "AKIDEXAMPLE".into(),
-        secret_key: Secret::new(KEY),
-        token: token.map(Secret::new),
-    })
-}
-
-/// A client with little patience, and what it reported.
-struct Bench {
-    client: Client,
-    clock: Arc<ManualClock>,
-    reports: Arc<Mutex<Vec<CallReport>>>,
-}
-
-impl Bench {
-    fn new(endpoint: String, credentials: Provider, change: impl FnOnce(&mut ClientOptions)) -> Self {
-        let clock = Arc::new(ManualClock::new(NOW));
-        let reports = Arc::new(Mutex::new(Vec::new()));
-        let told = Arc::clone(&reports);
-        let observer = Arc::new(move |report: &CallReport| told.lock().unwrap().push(report.clone()));
-        let mut options = ClientOptions::new(endpoint, credentials, 10_000.0, clock.clone(), observer);
-        options.back_off = Duration::from_millis(1);
-        change(&mut options);
-        Self { client: Client::new(options).unwrap(), clock, reports }
-    }
-
-    fn of(server: &Scripted) -> Self {
-        Self::new(server.endpoint(), credentials(None), |_| {})
-    }
-
-    async fn ask(&self) -> Result<Page, CallError> {
-        let window = Window { start: NOW - 28_800, end: NOW };
-        self.client.events(&Query { window, filter: Filter::default(), page: 1, page_size: FULL_PAGE }).await
-    }
-
-    /// The codes reported so far, with the attempt of each.
-    fn codes(&self) -> Vec<(&'static str, u32)> {
-        self.reports.lock().unwrap().iter().map(|report| (report.code, report.attempt)).collect()
-    }
-}
-
-/// An error with its whole chain and all that `Debug` shows.
-fn everything(error: &CallError) -> String {
-    let first: &dyn std::error::Error = error;
-    let chain = std::iter::successors(Some(first), |error| error.source());
-    chain.map(|error| format!("{error} {error:?}")).collect::<Vec<_>>().join(" ")
-}
 
 #[tokio::test]
-async fn the_vendors_own_sample_is_read() {
+async fn a12_the_vendors_own_sample_is_read() {
     let server = Scripted::start([Step::ok(SAMPLE)]).await;
     let bench = Bench::of(&server);
     let page = bench.ask().await.unwrap();
@@ -168,7 +110,7 @@ const API_CODES: &[(&str, &str, bool)] = &[
 ];
 
 #[tokio::test]
-async fn every_error_code_is_known_by_its_kind_and_tried_again_only_where_that_helps() {
+async fn a25_every_error_code_is_known_by_its_kind_and_tried_again_only_where_that_helps() {
     for (code, kind, again) in API_CODES.iter().chain(&[("Brandnew.Code", "other", false)]) {
         let server = Scripted::start(vec![Step::error(code); 9]).await;
         let bench = Bench::of(&server);
@@ -193,7 +135,7 @@ fn the_labels_are_the_api_codes_and_six_of_our_own() {
 }
 
 #[tokio::test]
-async fn a_throttled_request_succeeds_at_the_next_attempt() {
+async fn b5_a_throttled_request_succeeds_at_the_next_attempt() {
     let server = Scripted::start([Step::error("RequestLimitExceeded"), Step::ok(EMPTY)]).await;
     let bench = Bench::of(&server);
     assert_eq!(bench.ask().await.unwrap(), Page { total: Some(0), rows: vec![] });
@@ -203,7 +145,7 @@ async fn a_throttled_request_succeeds_at_the_next_attempt() {
 }
 
 #[tokio::test]
-async fn faults_on_the_way_are_tried_again() {
+async fn b4_faults_on_the_way_are_tried_again() {
     let unavailable = Step::Reply { status: 503, headers: vec![], body: b"<html>busy".to_vec() };
     for (step, code) in [
         (Step::Close, "network"),
@@ -231,17 +173,6 @@ async fn a_connection_that_the_server_closes_between_requests_costs_no_request()
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_a_network_error_after_every_attempt() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let bench = Bench::new(format!("http://{address}"), credentials(None), |_| {});
-    let error = bench.ask().await.unwrap_err();
-    assert_eq!((error.kind(), error.is_retryable()), ("network", true));
-    assert_eq!(bench.codes().len(), 4);
-}
-
-#[tokio::test]
 async fn a_server_without_tls_gets_no_request_over_https() {
     let server = Scripted::start([Step::ok(EMPTY)]).await;
     // The stand-in waits for the end of a request head that never comes.
@@ -254,45 +185,7 @@ async fn a_server_without_tls_gets_no_request_over_https() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_signed_is_refused() {
-    let certificate = include_bytes!("../fixtures/live/self_signed.cert.der").to_vec().into();
-    let key = include_bytes!("../fixtures/live/self_signed.key.der").to_vec();
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], rustls::pki_types::PrivateKeyDer::Pkcs8(key.into()))
-        .unwrap();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut tls = rustls::ServerConnection::new(Arc::new(config)).unwrap();
-        while tls.is_handshaking() {
-            tls.complete_io(&mut stream).map_err(|error| error.to_string())?;
-        }
-        Ok::<(), String>(())
-    });
-    let bench = Bench::new(format!("https://{address}"), credentials(None), |options| options.attempts = 1);
-    let error = bench.ask().await.unwrap_err();
-    assert_eq!(error.kind(), "network");
-    assert!(everything(&error).contains("UnknownIssuer"), "{}", everything(&error));
-    assert!(server.join().unwrap().unwrap_err().contains("UnknownCA"));
-}
-
-#[tokio::test]
-async fn a_body_that_drips_is_cut_by_the_deadline() {
-    let server = Scripted::start([Step::Drip]).await;
-    let bench = Bench::new(server.endpoint(), credentials(None), |options| {
-        options.total_timeout = Duration::from_millis(300);
-        options.attempts = 1;
-    });
-    let error = tokio::time::timeout(Duration::from_secs(10), bench.ask()).await.unwrap().unwrap_err();
-    assert_eq!((error.kind(), error.code(), error.is_retryable()), ("timeout", "timeout", true));
-}
-
-#[tokio::test]
-async fn a_body_without_end_is_cut_at_its_bound_and_not_asked_for_again() {
+async fn a24_a_body_without_end_is_cut_at_its_bound_and_not_asked_for_again() {
     let server = Scripted::start([Step::Flood, Step::Flood]).await;
     let bench = Bench::of(&server);
     let error = bench.ask().await.unwrap_err();
@@ -302,36 +195,7 @@ async fn a_body_without_end_is_cut_at_its_bound_and_not_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_and_told_by_its_host() {
-    for status in [301, 302, 307, 308] {
-        let other = Scripted::start([Step::ok(EMPTY)]).await;
-        let location = format!("{}/path?token=canary", other.endpoint());
-        let redirect = Step::Reply { status, headers: vec![("location".into(), location)], body: vec![] };
-        let server = Scripted::start([redirect]).await;
-        let error = Bench::of(&server).ask().await.unwrap_err();
-        assert_eq!((error.kind(), error.code(), error.is_retryable()), ("http", "http_status", false));
-        let text = everything(&error);
-        assert!(text.contains("redirects to 127.0.0.1,") && !text.contains("canary"), "{text}");
-        assert!(other.requests().is_empty());
-        assert_eq!(server.requests().len(), 1);
-    }
-}
-
-#[test]
-fn proxies_of_the_environment_are_ignored() {
-    // Another process, since this one's environment is shared by all tests.
-    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "live::the_vendors_own_sample_is_read"]);
-    for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
-        child.env(name, "http://127.0.0.1:1");
-    }
-    let output = child.env_remove("NO_PROXY").env_remove("no_proxy").output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
-}
-
-#[tokio::test]
-async fn an_expired_signature_is_made_anew_with_the_apis_clock() {
+async fn b9_an_expired_signature_is_made_anew_with_the_apis_clock() {
     let expired = Step::error("AuthFailure.SignatureExpire").with("Date", "Fri, 04 Jan 2019 21:00:00 GMT");
     let server = Scripted::start([expired, Step::ok(EMPTY), Step::ok(EMPTY)]).await;
     let bench = Bench::of(&server);
@@ -346,7 +210,7 @@ async fn an_expired_signature_is_made_anew_with_the_apis_clock() {
 }
 
 #[tokio::test]
-async fn a_signature_that_stays_expired_is_made_anew_only_once() {
+async fn b9_a_signature_that_stays_expired_is_made_anew_only_once() {
     let expired = Step::error("AuthFailure.SignatureExpire").with("Date", "Fri, 04 Jan 2019 21:00:00 GMT");
     let server = Scripted::start(vec![expired; 4]).await;
     let bench = Bench::of(&server);
@@ -355,7 +219,7 @@ async fn a_signature_that_stays_expired_is_made_anew_only_once() {
 }
 
 #[tokio::test]
-async fn the_clock_is_learned_from_every_answer_but_those_of_a_cache() {
+async fn b9_the_clock_is_learned_from_every_answer_but_those_of_a_cache() {
     let date = "Fri, 04 Jan 2019 20:00:07 GMT";
     let busy = Step::Reply { status: 503, headers: vec![("Date".into(), date.into())], body: vec![] };
     let server = Scripted::start([busy.clone().with("Age", "3"), busy]).await;
@@ -364,33 +228,6 @@ async fn the_clock_is_learned_from_every_answer_but_those_of_a_cache() {
     assert_eq!(bench.client.api_time(), None);
     assert_eq!(bench.ask().await.unwrap_err().kind(), "http");
     assert_eq!(bench.client.api_time().unwrap().at, NOW + 7);
-}
-
-/// A key file of its own, removed when the test ends.
-struct TempKey(std::path::PathBuf);
-
-impl TempKey {
-    fn new(name: &str, key: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("tencent-live-{name}-{}", std::process::id()));
-        std::fs::write(&path, key).unwrap();
-        Self(path)
-    }
-
-    fn provider(&self) -> Provider {
-        Provider::KeyFile(Arc::new(KeyFile::new(&self.0, "AKIDEXAMPLE", None)))
-    }
-
-    /// Replaces the key when called.
-    fn replace_with(&self, key: &'static str) -> Act {
-        let path = self.0.clone();
-        Act(Arc::new(move || std::fs::write(&path, key).unwrap()))
-    }
-}
-
-impl Drop for TempKey {
-    fn drop(&mut self) {
-        std::fs::remove_file(&self.0).unwrap();
-    }
 }
 
 /// Whether request number `index` was signed with `key`.
@@ -403,7 +240,7 @@ fn signed_with(server: &Scripted, index: usize, key: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_key_replaced_between_requests_signs_the_next() {
+async fn b8_a_key_replaced_between_requests_signs_the_next() {
     let key = TempKey::new("between", "old");
     let server = Scripted::start([Step::ok(EMPTY), Step::ok(EMPTY)]).await;
     let bench = Bench::new(server.endpoint(), key.provider(), |_| {});
@@ -414,7 +251,7 @@ async fn a_key_replaced_between_requests_signs_the_next() {
 }
 
 #[tokio::test]
-async fn a_key_replaced_under_a_request_signs_its_second_attempt() {
+async fn b8_a_key_replaced_under_a_request_signs_its_second_attempt() {
     let key = TempKey::new("under", "old");
     let refused = Step::First(key.replace_with("newer"), Box::new(Step::error("AuthFailure.SecretIdNotFound")));
     let server = Scripted::start([refused, Step::ok(EMPTY)]).await;
@@ -436,7 +273,7 @@ async fn an_unreadable_key_file_sends_nothing() {
 }
 
 #[tokio::test]
-async fn requests_past_the_burst_wait_for_their_turn() {
+async fn b6_requests_past_the_burst_wait_for_their_turn() {
     let server = Scripted::start(vec![Step::ok(EMPTY); 6]).await;
     let bench = Bench::new(server.endpoint(), credentials(None), |options| options.requests_per_second = 4.0);
     let clock = SystemClock::new();

@@ -5,6 +5,7 @@ mod command_line;
 mod counting;
 mod crowd;
 mod exporter;
+mod faults;
 mod floors;
 mod ledger;
 mod live;

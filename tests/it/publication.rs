@@ -253,7 +253,7 @@ fn ended(stream: &str, end: i64) -> PushSession {
 const CLIENT_STOPPED: Reason = Reason::ClientStopped;
 
 #[tokio::test]
-async fn a_new_series_waits_at_its_baseline_until_every_scraper_has_read_it() {
+async fn g11_a_new_series_waits_at_its_baseline_until_every_scraper_has_read_it() {
     let desk = Desk::published().await;
     desk.passes_with(90, &["prometheus", "backup"]).await;
     desk.observe(vec![desk.ends("room")]).await;
@@ -283,7 +283,7 @@ async fn without_any_scraper_a_series_is_released_after_hold_max() {
 }
 
 #[tokio::test]
-async fn the_class_counter_of_a_known_domain_shows_a_disconnect_at_once() {
+async fn g11_the_class_counter_of_a_known_domain_shows_a_disconnect_at_once() {
     let desk = Desk::published().await;
     desk.keeper.introduce(ACCOUNT.into(), vec![DOMAIN.into()]).await.unwrap();
     for entry in &TABLE {
@@ -336,7 +336,7 @@ async fn an_account_whose_first_pass_takes_long_is_shown_after_hold_max() {
 }
 
 #[tokio::test]
-async fn what_ended_before_counting_began_is_never_counted() {
+async fn c6_what_ended_before_counting_began_is_never_counted() {
     let desk = Desk::new().await;
     let receipt = desk.observe(vec![ended("old", START - 3601), ended("edge", START - 3600)]).await;
     assert_eq!((receipt.baseline, receipt.late, receipt.counted_ends.len()), (1, 1, 0));
@@ -348,7 +348,7 @@ async fn what_ended_before_counting_began_is_never_counted() {
 }
 
 #[tokio::test]
-async fn a_release_is_durable_before_anyone_can_see_it() {
+async fn e4_a_release_is_durable_before_anyone_can_see_it() {
     let desk = Desk::published().await;
     desk.observe(vec![desk.ends("room")]).await;
     desk.luck.block(true);
@@ -375,7 +375,7 @@ async fn a_release_that_could_not_be_written_is_made_later() {
 }
 
 #[tokio::test]
-async fn what_a_failed_commit_was_to_write_is_counted_when_it_is_listed_again() {
+async fn d4_what_a_failed_commit_was_to_write_is_counted_when_it_is_listed_again() {
     let desk = Desk::published().await;
     let session = desk.ends("room");
     desk.luck.next(Trouble::Refused);
@@ -388,7 +388,7 @@ async fn what_a_failed_commit_was_to_write_is_counted_when_it_is_listed_again() 
 }
 
 #[tokio::test]
-async fn what_a_commit_has_written_without_a_word_is_not_counted_again() {
+async fn d4_what_a_commit_has_written_without_a_word_is_not_counted_again() {
     let desk = Desk::published().await;
     let session = desk.ends("room");
     desk.luck.next(Trouble::Unheard);
@@ -401,7 +401,7 @@ async fn what_a_commit_has_written_without_a_word_is_not_counted_again() {
 }
 
 #[tokio::test]
-async fn while_the_books_cannot_be_opened_the_page_stays_and_nothing_is_counted() {
+async fn d4_while_the_books_cannot_be_opened_the_page_stays_and_nothing_is_counted() {
     let desk = Desk::published().await;
     desk.observe(vec![desk.ends("room")]).await;
     desk.passes(76).await;
@@ -418,7 +418,7 @@ async fn while_the_books_cannot_be_opened_the_page_stays_and_nothing_is_counted(
 }
 
 #[tokio::test]
-async fn past_the_limit_streams_fold_and_every_sum_stays_exact() {
+async fn g2_past_the_limit_streams_fold_and_every_sum_stays_exact() {
     let desk = Desk::with_series_limit(20).await;
     desk.keeper.publish(ACCOUNT.into()).await.unwrap();
     let mut overflowed = 0;
@@ -469,7 +469,7 @@ async fn a_series_starts_at_the_end_of_the_last_poll_before_its_first_event() {
 }
 
 #[tokio::test]
-async fn hostile_names_stay_apart_and_are_cut() {
+async fn g3_g4_hostile_names_stay_apart_and_are_cut() {
     let desk = Desk::published().await;
     let long = |last: u8| Name::new([vec![b'a'; 60_000], vec![last]].concat());
     let broken = |byte: u8| Name::new(vec![b'r', byte]);
@@ -574,7 +574,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn whatever_happens_nothing_shown_goes_down_or_runs_ahead_of_the_disk(steps in prop::collection::vec(step(), 1..24)) {
+    fn e4_whatever_happens_nothing_shown_goes_down_or_runs_ahead_of_the_disk(steps in prop::collection::vec(step(), 1..24)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(lives_through(steps));
     }

@@ -124,7 +124,7 @@ fn account_loop(
 }
 
 #[tokio::test]
-async fn an_outage_longer_than_the_api_remembers_leaves_a_gap_and_goes_on() {
+async fn c5_an_outage_longer_than_the_api_remembers_leaves_a_gap_and_goes_on() {
     let clock = Arc::new(ManualClock::new(START));
     let keeper = keeper(&clock);
     let (mut account, _, _) = account_loop(&clock, &keeper, &[]);
@@ -195,7 +195,7 @@ impl Ledger for Removed {
 }
 
 #[test]
-fn another_ledger_in_the_place_of_the_open_one_is_not_gone_on_with() {
+fn d11_another_ledger_in_the_place_of_the_open_one_is_not_gone_on_with() {
     let clock = Arc::new(ManualClock::new(START));
     let ledger = Removed { ledger: SqliteLedger::in_memory().unwrap(), refuses: true };
     let (mut keeper, _) = Keeper::open(Box::new(ledger), options(&clock)).unwrap();

@@ -17,7 +17,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn every_vector_is_met_at_every_stage() {
+fn b13_every_vector_is_met_at_every_stage() {
     let file: Value = serde_json::from_str(VECTORS).unwrap();
     let vectors = file["vectors"].as_array().unwrap();
     assert_eq!(vectors.len(), COUNT);
@@ -94,7 +94,7 @@ const DOCUMENTED: [(&str, &str, &str); 2] = [
 ];
 
 #[test]
-fn a_signed_action_header_gives_the_signature_of_the_newer_documents() {
+fn b13_a_signed_action_header_gives_the_signature_of_the_newer_documents() {
     for (secret_key, canonical_sha256, signature) in DOCUMENTED {
         let headers = [
             ("Content-Type", "application/json; charset=utf-8"),
@@ -113,7 +113,7 @@ fn a_signed_action_header_gives_the_signature_of_the_newer_documents() {
 }
 
 #[test]
-fn this_exporters_own_kind_of_request_is_signed_as_tencents_client_signs_it() {
+fn b13_this_exporters_own_kind_of_request_is_signed_as_tencents_client_signs_it() {
     let body = r#"{"StartTime":"2019-01-04T12:00:00Z","EndTime":"2019-01-04T20:00:00Z","PageNum":1,"PageSize":100}"#;
     for (payload, signature) in [
         (Payload::Body(body.as_bytes()), "738f2590134d78c46d7edd7d9d59445fe12ce3e44c57ebf316040d7435650429"),
@@ -129,7 +129,7 @@ fn this_exporters_own_kind_of_request_is_signed_as_tencents_client_signs_it() {
 }
 
 #[test]
-fn a_get_is_signed_over_its_query() {
+fn b13_a_get_is_signed_over_its_query() {
     let headers = [("Content-Type", "application/x-www-form-urlencoded"), ("Host", "cvm.tencentcloudapi.com")];
     let request = Request { method: "GET", query: "Limit=10&Offset=0", headers: &headers, payload: Payload::Body(b"") };
     let scope = Scope::new("cvm", 1_539_084_154);

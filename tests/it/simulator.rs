@@ -534,6 +534,35 @@ fn each_fault_strikes_as_many_requests_as_told_and_then_stops() {
 }
 
 #[test]
+fn what_is_planned_for_a_request_happens_just_before_it_and_once() {
+    let lab = Lab::quiet();
+    let id = lab.world.publish(room("room", T0 - 9, T0 - 5));
+    lab.world.before_request(2, move |world| {
+        world.hide(id);
+        world.fail_next(1, Fault::EmptyBody);
+    });
+    let rows_now = || rows(&lab.list(T0 - 60, T0, &json!({}))).len();
+    assert_eq!(rows_now(), 1);
+    let body = json!({"StartTime": utc(T0 - 60), "EndTime": utc(T0)}).to_string();
+    let second = lab.call_as(&lab.keys, T0, "DescribeLiveStreamEventList", body.as_bytes()).unwrap();
+    assert!(second.body.is_empty());
+    assert_eq!(rows_now(), 0);
+    lab.world.show(id);
+    assert_eq!(rows_now(), 1, "it does not happen again");
+}
+
+#[test]
+fn names_narrow_nothing_when_they_are_ignored() {
+    let lab = Lab::quiet();
+    lab.world.publish_all((0..3).map(|n| room(&format!("room_{n}"), T0 - 9, T0 - 5)));
+    let asked =
+        json!({"DomainName": "push.other.example.com", "AppName": "show", "StreamName": "room_1", "IsStrict": 1});
+    assert_eq!(rows(&lab.list(T0 - 60, T0, &asked)).len(), 0);
+    lab.world.set_quirks(|quirks| quirks.ignore_names = true);
+    assert_eq!(rows(&lab.list(T0 - 60, T0, &asked)).len(), 3);
+}
+
+#[test]
 fn a_hanging_request_is_answered_by_nobody_and_stopping_cuts_it() {
     let lab = Lab::quiet();
     lab.world.fail_next(1, Fault::Hang);

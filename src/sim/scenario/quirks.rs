@@ -8,6 +8,7 @@ use crate::sim::Span;
 /// The API's habits; the default is the tidiest API its documents allow, with rows published at once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "habits are independent of each other, each on or off")]
 pub struct Quirks {
     /// Which time of a session the window is held against.
     pub filter: WindowFilter,
@@ -41,6 +42,8 @@ pub struct Quirks {
     pub page_size_served: Option<u64>,
     /// True: a request without `AppName` sees the app `live` only.
     pub app_defaults_to_live: bool,
+    /// True: `DomainName`, `AppName` and `StreamName` narrow nothing, as if the answer were to another question.
+    pub ignore_names: bool,
     /// How text that is not ASCII is written.
     pub text: TextForm,
     /// The API's clock minus the given clock, in seconds; its `Date`, its checks and its traffic follow it.
@@ -74,6 +77,7 @@ impl Default for Quirks {
             ignore_page_num: false,
             page_size_served: None,
             app_defaults_to_live: false,
+            ignore_names: false,
             text: TextForm::Utf8,
             clock_skew: 0,
             latency: Latency::default(),

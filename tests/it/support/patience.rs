@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 
 /// Longest wait for what should happen soon; a busy machine may take that long.
@@ -34,4 +35,25 @@ pub(crate) async fn meanwhile(long: Duration, mut look: impl AsyncFnMut()) {
 /// For the looks of [`until`]: fine, or what was seen.
 pub(crate) fn seen(fine: bool, what: impl std::fmt::Debug) -> Result<(), String> {
     if fine { Ok(()) } else { Err(format!("{what:?}")) }
+}
+
+/// Tries every variant, all at the same time, since most of a trial is waiting.
+pub(crate) async fn each<V, F>(variants: impl IntoIterator<Item = V>, trial: impl Fn(V) -> F)
+where
+    F: Future<Output = ()> + 'static,
+{
+    let mut trials = JoinSet::new();
+    let local = LocalSet::new();
+    for variant in variants {
+        trials.spawn_local_on(trial(variant), &local);
+    }
+    local
+        .run_until(async {
+            while let Some(ended) = trials.join_next().await {
+                if let Err(failed) = ended {
+                    std::panic::resume_unwind(failed.into_panic());
+                }
+            }
+        })
+        .await;
 }

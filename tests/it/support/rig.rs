@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::folder::Folder;
 use super::metrics::{Metrics, Stream};
-use super::patience::{seen, until};
+use super::patience::{PATIENCE, seen, until};
 use super::{http, log};
 
 /// What the simulator and the exporter sign with.
@@ -94,6 +94,15 @@ impl Rig {
         let running = self.running.take().expect("it runs");
         running.stop.send(()).expect("it listens");
         running.stopped.await.unwrap().unwrap();
+    }
+
+    /// Waits until the exporter has stopped by itself, and returns why.
+    pub(crate) async fn breaks(&mut self) -> AppError {
+        let running = self.running.take().expect("it runs");
+        let stopped = tokio::time::timeout(PATIENCE, running.stopped).await.expect("it stops in time");
+        // The way to stop it must not be gone before it has stopped by itself.
+        drop(running.stop);
+        stopped.unwrap().expect_err("it was not told to stop")
     }
 
     /// Takes the API off the network.
@@ -196,6 +205,22 @@ impl Rig {
     /// The log about the account.
     pub(crate) fn log(&self) -> Vec<String> {
         log::of(self.account())
+    }
+
+    /// The lines of the log about the account that have every one of `parts`.
+    pub(crate) fn told(&self, parts: &[&str]) -> Vec<String> {
+        self.log().into_iter().filter(|line| parts.iter().all(|part| line.contains(part))).collect()
+    }
+
+    /// Waits until a line of the log about the account has every one of `parts`.
+    pub(crate) async fn tells(&self, parts: &[&str]) {
+        let what = format!("the log tells {parts:?}");
+        until(&what, async || seen(!self.told(parts).is_empty(), self.log())).await;
+    }
+
+    /// Nothing has happened that anybody has to read about.
+    pub(crate) fn tells_nothing(&self) {
+        assert_eq!(self.log(), [""; 0]);
     }
 }
 

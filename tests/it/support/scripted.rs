@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,8 +19,6 @@ pub(crate) enum Step {
     Close,
     /// Announces a body, sends half of it and closes the connection.
     Half { body: Vec<u8> },
-    /// Sends a body of blanks, a byte at a time, for ever.
-    Drip,
     /// Sends a body of blanks, as fast as it can, for ever.
     Flood,
     /// Answers with the request itself, headers and all.
@@ -152,14 +149,6 @@ async fn follow(stream: &mut TcpStream, step: Step, request: &Request) -> std::i
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
             stream.write_all(&[head.as_bytes(), &body[..body.len() / 2]].concat()).await?;
             Ok(false)
-        }
-        Step::Drip => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n").await?;
-            let mut drops = tokio::time::interval(Duration::from_millis(5));
-            loop {
-                drops.tick().await;
-                stream.write_all(b" ").await?;
-            }
         }
         Step::Flood => {
             stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await?;

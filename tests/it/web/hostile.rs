@@ -71,7 +71,7 @@ fn streams(samples: &[Sample]) -> Vec<(String, String, String, String)> {
 }
 
 #[test]
-fn a_page_of_hostile_names_has_no_line_too_many() {
+fn g1_a_page_of_hostile_names_has_no_line_too_many() {
     for format in Format::ALL {
         let tame = page(snapshot(1, (0..HOSTILE.len()).map(|i| series(&i.to_string(), 1))), format);
         let hostile = page(snapshot(1, HOSTILE.iter().map(|stream| series(stream, 1))), format);
@@ -83,7 +83,7 @@ fn a_page_of_hostile_names_has_no_line_too_many() {
 }
 
 #[test]
-fn no_series_is_on_a_page_twice_and_every_sample_has_a_type() {
+fn g7_no_series_is_on_a_page_twice_and_every_sample_has_a_type() {
     for format in Format::ALL {
         let page = page(snapshot(1, HOSTILE.iter().map(|stream| series(stream, 1))), format);
         let types: BTreeMap<&str, &str> =
@@ -119,7 +119,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn any_name_is_read_back_as_it_was(
+    fn g1_any_name_is_read_back_as_it_was(
         names in proptest::collection::vec((hostile_name(), hostile_name(), hostile_name(), any::<u64>()), 0..20)
     ) {
         let series = names.iter().map(|(domain, app, stream, shown)| {
