@@ -27,8 +27,8 @@ pub(super) enum CrowdStep {
     NextPage,
     /// Every row was seen.
     Whole,
-    /// Ask for each of these by itself. If not `sure`, there may be names that no page could show.
-    Split { filters: Vec<Filter>, sure: bool },
+    /// Ask for each of these by itself; together they must come to `total`, or there are names that no page has shown.
+    Split { filters: Vec<Filter>, total: u64 },
     /// Not all rows could be seen, and there is nothing left to split by.
     Incomplete,
 }
@@ -147,7 +147,6 @@ impl Crowd {
             return CrowdStep::Incomplete;
         }
         let filters = names.into_iter().map(|name| narrow(self.filter.clone(), name.clone())).collect();
-        // Domains and apps are few, the first 10,000 rows show them all.
-        CrowdStep::Split { filters, sure: self.received >= total || self.filter.app.is_none() }
+        CrowdStep::Split { filters, total }
     }
 }

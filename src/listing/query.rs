@@ -50,7 +50,7 @@ pub struct Query {
 /// One response: the only thing about the API that is consistent in itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
-    /// `TotalNum`: rows that match the query, on all pages; absent when it is not a number from 0.
+    /// `TotalNum`: rows that match the query, on all pages; absent when it is no believable number.
     pub total: Option<u64>,
     /// The rows of this response, in the order received.
     pub rows: Vec<Row>,

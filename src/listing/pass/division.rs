@@ -59,6 +59,9 @@ impl Pass {
                 Reading::default()
             }
             part => {
+                if let Task::Named { .. } = &part {
+                    self.resolved(total);
+                }
                 if let Task::Slice { id, .. } = &part
                     && verdict != Verdict::Overfull
                 {
@@ -134,6 +137,7 @@ impl Pass {
             Task::Span { window, .. } | Task::Doubt { rest: window, .. } => (*window, self.scope.clone()),
             Task::Slice { id, .. } | Task::Remember { id, .. } => (id.window(), self.scope.clone()),
             Task::Named { window, filter } => (*window, filter.clone()),
+            Task::Parts { .. } => unreachable!("a marker is never listed"),
             Task::Crowd(crowd) => (crowd.window, crowd.filter.clone()),
             Task::Reached(end) => (Window { start: *end, end: *end }, self.scope.clone()),
         }
@@ -182,11 +186,9 @@ impl Pass {
                 self.stack.push(Task::Crowd(crowd));
                 return reading;
             }
-            CrowdStep::Split { filters, sure } => {
-                if !sure {
-                    self.mark_incomplete();
-                }
+            CrowdStep::Split { filters, total } => {
                 let window = crowd.window;
+                self.stack.push(Task::Parts { total, came_to: 0 });
                 self.stack.extend(filters.into_iter().rev().map(|filter| Task::Named { window, filter }));
             }
             CrowdStep::Whole => {}

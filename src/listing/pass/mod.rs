@@ -106,6 +106,8 @@ enum Task {
     Named { window: Window, filter: Filter },
     /// Read the next page of this crowd.
     Crowd(Box<Crowd>),
+    /// Marker: the parts of a crowd of `total` rows are listed; `came_to` is what they hold together.
+    Parts { total: u64, came_to: u64 },
     /// Marker: everything up to here is listed.
     Reached(UnixSeconds),
     /// Marker: this slice is listed; `total` was asked for before its rows were. `halves` is what its halves came to, if
@@ -233,7 +235,7 @@ impl Pass {
                     let count_only = self.compare && remembered.is_some() && !in_full;
                     (id.window(), self.scope.clone(), 1, if count_only { 1 } else { FULL_PAGE })
                 }
-                Task::Reached(_) | Task::Remember { .. } => {
+                Task::Reached(_) | Task::Remember { .. } | Task::Parts { .. } => {
                     self.complete(&task);
                     continue;
                 }
@@ -306,19 +308,22 @@ impl Pass {
         self.progress.forget.extend(self.progress.remember.drain(..).map(|(id, _)| id));
     }
 
-    /// Adds the count of a slice to what the halves of its parent come to.
+    /// Adds the count of a part to what the parts of its whole come to.
     fn resolved(&mut self, total: u64) {
-        let parent = self.stack.iter_mut().rev().find_map(|task| match task {
-            Task::Remember { halves, .. } => Some(halves),
+        let whole = self.stack.iter_mut().rev().find_map(|task| match task {
+            Task::Remember { halves, .. } => Some(halves.as_mut()),
+            Task::Parts { came_to, .. } => Some(Some(came_to)),
             _ => None,
         });
-        if let Some(Some(halves)) = parent {
-            *halves += total;
+        if let Some(Some(sum)) = whole {
+            *sum += total;
         }
     }
 
     fn complete_markers(&mut self) {
-        while let Some(marker) = self.stack.pop_if(|task| matches!(task, Task::Reached(_) | Task::Remember { .. })) {
+        let is_marker =
+            |task: &mut Task| matches!(task, Task::Reached(_) | Task::Remember { .. } | Task::Parts { .. });
+        while let Some(marker) = self.stack.pop_if(is_marker) {
             self.complete(&marker);
         }
     }
@@ -327,6 +332,8 @@ impl Pass {
         match marker {
             Task::Reached(_) if planted(Bug::RetryPerListing) && !self.stack.is_empty() => {}
             Task::Reached(end) => self.progress.reached = Some(*end),
+            // A part has shown less than it has, or there are names that no page has shown.
+            Task::Parts { total, came_to } if came_to < total => self.mark_incomplete(),
             Task::Remember { id, total, before, halves } => {
                 if halves.is_some_and(|halves| halves < *total) && !planted(Bug::HalvesNotCompared) {
                     // A half has shown less than it has. Its slice would look complete by its count for ever after.

@@ -36,7 +36,9 @@ impl<S: EventSource> AccountLoop<S> {
                 return Ok((Run::Interrupted, counted));
             }
             let page = match self.ask(&query).await {
+                // More than the API, or this program, takes in one answer.
                 Err(error) if error.kind() == "parameter" && pass.refused() => continue,
+                Err(CallError::TooLarge { .. }) if pass.refused() => continue,
                 page => page?,
             };
             let reading = pass.answer(page, self.slices(scope));
