@@ -8,6 +8,7 @@ mod exporter;
 mod floors;
 mod ledger;
 mod live;
+mod power_cut;
 mod publication;
 mod readme;
 mod reasons;

@@ -1,0 +1,210 @@
+//! The power is cut at every moment, and once more while the ledger recovers.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tencent_live_exporter::ledger::{Ledger as _, SqliteLedger};
+use tencent_live_exporter::session::IdentityKey;
+
+use super::books::{Found, Reference};
+use super::disk::{Disk, Syncs};
+use super::log::{Log, Record};
+use super::script::POSTINGS;
+use super::shim::{Child, quick_folder};
+use crate::support::folder::Folder;
+
+/// Disks that one run is cut into.
+const PER_SEED: usize = 250;
+
+/// One disk in so many is cut again while it recovers, as often as this.
+const AGAIN_EVERY: usize = 10;
+const AGAIN: usize = 4;
+
+/// Disks by what they held in relation to the last commit that had returned: the same, one more, or less.
+#[derive(Debug, Default)]
+struct Tally {
+    disks: u64,
+    recut: u64,
+    at_last: u64,
+    one_more: u64,
+    /// What no power cut may do, in words.
+    broken: Vec<String>,
+}
+
+/// A run that was recorded.
+struct Recorded {
+    seed: u64,
+    folder: Folder,
+    log: Log,
+    key: IdentityKey,
+    reference: Reference,
+}
+
+impl Recorded {
+    fn new(seed: u64) -> Self {
+        let folder = quick_folder();
+        let (root, file) = (folder.join("disk"), folder.join("log"));
+        std::fs::create_dir(&root).unwrap();
+        Child::new("post", &root).env("SEED", seed.to_string()).env("DISK_LOG", &file).run();
+        let key = SqliteLedger::open(&root.join("state")).unwrap().read().unwrap().key;
+        let reference = Reference::new(seed);
+        assert_eq!(reference.find(&root.join("state"), &key), Found::Commits(POSTINGS), "nothing was cut");
+        Self { seed, log: Log::read(&file), folder, key, reference }
+    }
+
+    /// The folder that the child took for its disk.
+    fn root(&self) -> PathBuf {
+        self.folder.join("disk")
+    }
+
+    /// Cuts the run `cuts` times, at moments spread evenly over it.
+    fn cut(&self, cuts: usize, syncs: Syncs, tally: &Mutex<Tally>) {
+        let empty = quick_folder();
+        let mut disk = Disk::of(empty.path(), syncs).at(&self.root());
+        let mut dice = fastrand::Rng::with_seed(self.seed);
+        let moments = self.log.records.len() + 1;
+        // The last moments of a stride are left out by one seed and met by another.
+        let offset = dice.usize(..moments);
+        let mut at: BTreeMap<usize, usize> = BTreeMap::new();
+        for n in 0..cuts {
+            *at.entry((offset + n * moments / cuts) % moments).or_default() += 1;
+        }
+        let (mut acknowledged, mut begun, mut done) = (0, 0, 0);
+        for moment in 0..moments {
+            for _ in 0..at.get(&moment).copied().unwrap_or(0) {
+                let again = syncs == Syncs::Kept && done % AGAIN_EVERY == 0;
+                self.look(&disk, acknowledged..=begun, moment, again, &mut dice, tally);
+                done += 1;
+            }
+            match self.log.records.get(moment) {
+                Some(Record::Begun(n)) => begun = *n,
+                Some(Record::Acknowledged(n)) => acknowledged = *n,
+                Some(record) => disk.apply(record, &self.log),
+                None => {}
+            }
+        }
+    }
+
+    /// Looks at one of the disks that a cut at this moment may leave.
+    fn look(
+        &self,
+        disk: &Disk,
+        allowed: std::ops::RangeInclusive<usize>,
+        moment: usize,
+        again: bool,
+        dice: &mut fastrand::Rng,
+        tally: &Mutex<Tally>,
+    ) {
+        let folder = quick_folder();
+        let left = folder.join("disk");
+        disk.cut(&left, dice);
+        let what = format!("seed {}, moment {moment}, dice {}", self.seed, dice.get_seed());
+        if again {
+            self.look_again(&folder, &left, &allowed, &what, dice, tally);
+        }
+        self.judge(&left, &allowed, &what, tally, false);
+    }
+
+    /// Starts on the disk in a child, cuts that short too, and looks at what is left then.
+    fn look_again(
+        &self,
+        folder: &Folder,
+        left: &Path,
+        allowed: &std::ops::RangeInclusive<usize>,
+        what: &str,
+        dice: &mut fastrand::Rng,
+        tally: &Mutex<Tally>,
+    ) {
+        let before = Disk::of(left, Syncs::Kept);
+        let working = folder.join("recovering");
+        before.cut(&working, dice);
+        let file = folder.join("log");
+        Child::new("open", &working).env("DISK_LOG", &file).run();
+        let log = Log::read(&file);
+        for n in 0..AGAIN {
+            let (mut disk, moment) = (before.clone().at(&working), dice.usize(..=log.records.len()));
+            for record in &log.records[..moment] {
+                disk.apply(record, &log);
+            }
+            let again = folder.join(&format!("again-{n}"));
+            disk.cut(&again, dice);
+            self.judge(&again, allowed, &format!("{what}, again at {moment}"), tally, true);
+        }
+    }
+
+    fn judge(
+        &self,
+        left: &Path,
+        allowed: &std::ops::RangeInclusive<usize>,
+        what: &str,
+        tally: &Mutex<Tally>,
+        recut: bool,
+    ) {
+        let found = self.reference.find(&left.join("state"), &self.key);
+        let mut tally = tally.lock().unwrap();
+        tally.disks += 1;
+        tally.recut += u64::from(recut);
+        match &found {
+            Found::Commits(commits) if commits == allowed.start() => tally.at_last += 1,
+            Found::Commits(commits) if allowed.contains(commits) => tally.one_more += 1,
+            found => tally.broken.push(format!("{what}: {found:?}, not {allowed:?}")),
+        }
+        drop(std::fs::remove_dir_all(left));
+    }
+}
+
+/// Cuts as many disks as there should be, each run on one of the machine's processors.
+fn cut_all(disks: usize, syncs: Syncs) -> Tally {
+    let seeds = disks.div_ceil(PER_SEED) as u64;
+    let (next, tally) = (AtomicU64::new(0), Mutex::new(Tally::default()));
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let seed @ 0.. = next.fetch_add(1, Ordering::Relaxed)
+                    && seed < seeds
+                {
+                    Recorded::new(seed).cut(PER_SEED.min(disks), syncs, &tally);
+                }
+            });
+        }
+    });
+    let tally = tally.into_inner().unwrap();
+    println!(
+        "{seeds} runs of {POSTINGS} commits, {} disks ({} of them cut twice), syncs {syncs:?}: {} at the last commit that \
+         had returned, {} at the one in hand, {} broken",
+        tally.disks,
+        tally.recut,
+        tally.at_last,
+        tally.one_more,
+        tally.broken.len(),
+    );
+    tally
+}
+
+fn disks() -> usize {
+    std::env::var("POWER_CUTS").map_or(2000, |number| number.parse().expect("POWER_CUTS is a number"))
+}
+
+#[test]
+fn d1_d2_e3_a_power_cut_at_any_moment_leaves_the_last_acknowledged_commit_or_the_one_in_hand() {
+    let tally = cut_all(disks(), Syncs::Kept);
+    assert!(tally.broken.is_empty(), "{} of {}: {:#?}", tally.broken.len(), tally.disks, &tally.broken[..1]);
+    // Both sides of a commit were met, and cuts of cuts.
+    assert!(tally.at_last > tally.one_more && tally.one_more > 0 && tally.recut > 0, "{tally:?}");
+}
+
+#[test]
+fn the_harness_notices_a_ledger_that_never_syncs() {
+    let tally = cut_all(PER_SEED, Syncs::Ignored);
+    let lost = tally.broken.iter().filter(|broken| broken.contains("Commits(")).count();
+    assert!(lost > 10, "{tally:?}");
+}
+
+#[test]
+fn the_harness_notices_files_and_folders_whose_names_are_never_synced() {
+    let tally = cut_all(PER_SEED, Syncs::OfFilesOnly);
+    assert!(tally.broken.len() > 10, "{tally:?}");
+}
