@@ -97,6 +97,10 @@ impl SqliteLedger {
 
 impl Ledger for SqliteLedger {
     fn read(&mut self) -> Result<Books, LedgerError> {
+        let books = read::books(self.connection()?);
+        let (Err(LedgerError::Contradiction(_)), true) = (&books, self.home.is_some()) else { return books };
+        // Once more, see `reopen`.
+        self.reopen()?;
         match (read::books(self.connection()?), &self.home) {
             (Err(LedgerError::Contradiction(why)), Some(home)) => {
                 self.connection = None;
@@ -119,14 +123,22 @@ impl Ledger for SqliteLedger {
     fn reopen(&mut self) -> Result<(), LedgerError> {
         let Some(home) = &self.home else { return Ok(()) };
         self.connection = None;
-        let opened = open_file(&home.file).and_then(|connection| {
+        let open = || {
+            let connection = open_file(&home.file)?;
             if self.suspect {
                 check(&connection, "PRAGMA quick_check(1)")?;
             }
             Ok(connection)
-        });
-        let connection = match opened {
-            Err(LedgerError::Contradiction(why)) => return Err(set_aside(&home.file, why)),
+        };
+        let connection = match open() {
+            // SQLite calls it damage too when the disk fails to read. Damage is what can be read and is wrong twice.
+            Err(LedgerError::Contradiction(_)) => {
+                read_through(&home.file)?;
+                match open() {
+                    Err(LedgerError::Contradiction(why)) => return Err(set_aside(&home.file, why)),
+                    opened => opened?,
+                }
+            }
             opened => opened?,
         };
         self.connection = Some(connection);
@@ -225,6 +237,24 @@ fn open_file(file: &Path) -> Result<Connection, LedgerError> {
     Ok(connection)
 }
 
+/// Reads a file and its log to their ends.
+fn read_through(file: &Path) -> Result<(), LedgerError> {
+    for path in [file.to_owned(), with_tail(file, "-wal")] {
+        let read = File::open(&path).and_then(|mut file| std::io::copy(&mut file, &mut std::io::sink()));
+        match read {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(LedgerError::Folder { folder: path.display().to_string(), source });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn with_tail(file: &Path, tail: &str) -> PathBuf {
+    PathBuf::from(format!("{}{tail}", file.display()))
+}
+
 fn check(connection: &Connection, pragma: &str) -> Result<(), LedgerError> {
     let verdict: String = connection.query_row(pragma, [], |row| row.get(0)).map_err(broken_or("checking"))?;
     if verdict == "ok" { Ok(()) } else { Err(LedgerError::Contradiction(verdict)) }
@@ -293,8 +323,7 @@ fn set_aside(file: &Path, why: String) -> LedgerError {
     let kept = suffix.map(|suffix| file.with_extension(suffix)).find(|kept| !kept.exists());
     let kept = kept.expect("one of the numbers is free");
     for tail in ["", "-wal", "-shm"] {
-        let with_tail = |path: &Path| PathBuf::from(format!("{}{tail}", path.display()));
-        match fs::rename(with_tail(file), with_tail(&kept)) {
+        match fs::rename(with_tail(file, tail), with_tail(&kept, tail)) {
             Err(error) if tail.is_empty() || error.kind() != std::io::ErrorKind::NotFound => {
                 let why = format!("{why}; moving it aside failed too: {error}");
                 return LedgerError::SetAside {

@@ -10,7 +10,7 @@ use super::script::Script;
 /// The path of this module, without the crate.
 pub(super) const PATH: &str = "power_cut::child";
 
-fn told(name: &str) -> String {
+pub(super) fn told(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"))
 }
 
@@ -22,6 +22,7 @@ fn play() {
     match &*part {
         "post" => post(),
         "open" => open(),
+        "keep" => super::failing::keep(),
         other => panic!("there is no part {other}"),
     }
 }

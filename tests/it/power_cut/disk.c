@@ -9,6 +9,7 @@
  *                read, write, truncate, sync, unlink; from 1) on, TIMES of them (0: all) fail with WHAT: ENOSPC, EIO;
  *                "short": the first writes half of what it should, the others ENOSPC; "slow": they succeed, but take
  *                MILLISECONDS. Read anew before each operation; another text begins counting anew, no file is no order.
+ *                Each time one strikes, a byte is appended to the file beside it whose name ends in ".struck".
  *   DISK_SYNCS   "none": syncs are recorded but left out, since a test pulls no real plug
  *
  * System calls are made directly: whatever the C library would call in turn is the one that is interposed here.
@@ -32,7 +33,7 @@
 
 /* A record: this, then `name` bytes, then `data` bytes. All little-endian. */
 struct head {
-    uint32_t kind; /* o c w t s x(failed sync) u r m !(an order struck) */
+    uint32_t kind; /* o c w t s x(failed sync) u r m */
     int32_t fd;
     int64_t at; /* offset of a write, length of a truncation */
     uint32_t name, data;
@@ -102,6 +103,16 @@ static void read_orders(void)
         abort();
 }
 
+static void note_strike(void)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s.struck", orders_file);
+    int fd = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0 || syscall(SYS_write, fd, "!", 1) != 1)
+        abort();
+    syscall(SYS_close, fd);
+}
+
 /* What is to become of an operation: 0 for nothing, an errno, or SHORT. */
 static int order(const char *kind)
 {
@@ -120,7 +131,7 @@ static int order(const char *kind)
                 fate = past == 0 ? SHORT : ENOSPC;
             else
                 fate = strcmp(orders.what, "ENOSPC") == 0 ? ENOSPC : EIO;
-            record('!', -1, orders.seen, kind, "", 0);
+            note_strike();
         }
     }
     pthread_mutex_unlock(&lock);
@@ -190,6 +201,13 @@ ssize_t pread64(int fd, void *data, size_t length, off64_t at)
     return syscall(SYS_pread64, fd, data, length, at);
 }
 ssize_t pread(int fd, void *data, size_t length, off_t at) { return pread64(fd, data, length, at); }
+
+ssize_t read(int fd, void *data, size_t length)
+{
+    if (is_watched(fd))
+        MAY_FAIL("read");
+    return syscall(SYS_read, fd, data, length);
+}
 
 ssize_t pwrite64(int fd, const void *data, size_t length, off64_t at)
 {

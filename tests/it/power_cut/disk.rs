@@ -143,7 +143,7 @@ impl Disk {
                 self.folders.insert(path.clone());
                 self.pending_names.push(NameChange::Folder(path.clone()));
             }
-            Record::Struck | Record::Begun(_) | Record::Acknowledged(_) => {}
+            Record::Begun(_) | Record::Acknowledged(_) => {}
         }
     }
 

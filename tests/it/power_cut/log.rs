@@ -41,8 +41,6 @@ pub(super) enum Record {
     MakeFolder {
         path: PathBuf,
     },
-    /// An order of the test struck.
-    Struck,
     /// The child is about to commit its n-th posting.
     Begun(usize),
     /// That commit has returned.
@@ -93,7 +91,6 @@ fn record(bytes: &[u8], rest: &mut Range<usize>) -> Record {
         b'u' => Record::Unlink { path: path(name) },
         b'r' => Record::Rename { from: path(name), to: path(data) },
         b'm' => Record::MakeFolder { path: path(name) },
-        b'!' => Record::Struck,
         b'b' => Record::Begun(at),
         b'a' => Record::Acknowledged(at),
         other => panic!("a record of kind {other}"),

@@ -8,6 +8,7 @@ mod books;
 mod child;
 mod cuts;
 mod disk;
+mod failing;
 mod log;
 mod script;
 mod shim;

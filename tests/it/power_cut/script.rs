@@ -27,6 +27,8 @@ pub(super) struct Script {
     groups: BTreeMap<GroupKey, (String, Group)>,
     /// What was listed last; some of it is listed again.
     listed: Vec<PushSession>,
+    /// Sessions whose groups are forgotten.
+    forgotten: usize,
     made: usize,
     now: i64,
 }
@@ -41,6 +43,7 @@ impl Script {
             accounts: BTreeMap::new(),
             groups: BTreeMap::new(),
             listed: Vec::new(),
+            forgotten: 0,
             made: 0,
             now: START,
         }
@@ -49,6 +52,11 @@ impl Script {
     /// The groups as they are after the postings so far.
     pub(super) fn groups(&self) -> BTreeMap<GroupKey, Group> {
         self.groups.iter().map(|(key, (_, group))| (*key, group.clone())).collect()
+    }
+
+    /// Sessions that the postings so far have shown, each once.
+    pub(super) fn sessions(&self) -> usize {
+        self.forgotten + self.groups.values().map(|(_, group)| group.accounted().len()).sum::<usize>()
     }
 
     fn account(&mut self, name: &str) -> Posting {
@@ -122,7 +130,9 @@ impl Script {
     fn forget(&mut self, account: &str) -> Posting {
         let floor = self.now - 400;
         self.accounts.get_mut(account).expect("it is open").floor = floor;
-        self.groups.retain(|_, (of, group)| of != account || group.last_end() >= Some(floor));
+        let below = |_: &GroupKey, (of, group): &mut (String, Group)| of == account && group.last_end() < Some(floor);
+        let gone = self.groups.extract_if(.., below);
+        self.forgotten += gone.map(|(_, (_, group))| group.accounted().len()).sum::<usize>();
         Posting { floor: Some((account.into(), floor)), records_until: Some(floor - 100), ..Posting::default() }
     }
 }

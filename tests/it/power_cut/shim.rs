@@ -38,6 +38,34 @@ impl Child {
     }
 }
 
+/// What the disk is told to do, see `disk.c`.
+pub(super) struct Orders(PathBuf);
+
+impl Orders {
+    pub(super) fn new(file: impl Into<PathBuf>) -> Self {
+        Self(file.into())
+    }
+
+    /// From the `first` operation of a kind on, `times` of them come to `what`.
+    pub(super) fn give(&self, kind: &str, first: usize, times: usize, what: &str) {
+        // A disk never reads half an order.
+        let draft = self.0.with_extension("draft");
+        std::fs::write(&draft, format!("{kind} {first} {times} {what} 0")).unwrap();
+        std::fs::rename(draft, &self.0).unwrap();
+    }
+
+    /// All is well from now on. Says how many operations an order has struck since the last time.
+    pub(super) fn lift(&self) -> u64 {
+        let struck = PathBuf::from(format!("{}.struck", self.0.display()));
+        let times = std::fs::metadata(&struck).map_or(0, |found| found.len());
+        for file in [&self.0, &struck] {
+            // Who lifts twice, or before anything has struck, finds nothing to remove.
+            drop(std::fs::remove_file(file));
+        }
+        times
+    }
+}
+
 /// `disk.c` as a library to be loaded before all others.
 pub(crate) fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
