@@ -7,7 +7,7 @@
 mod read;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -160,11 +160,18 @@ fn make_private_folder(folder: &Path) -> std::io::Result<()> {
     let is_new = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
     let new: Vec<&Path> = folder.ancestors().take_while(is_new).collect();
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    // SQLite syncs the files in the folder and their names; the folder's own name is in the one above.
-    for above in new.iter().filter_map(|folder| folder.parent()) {
-        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
-        File::open(above)?.sync_all()?;
-    }
+    new.iter().filter_map(|folder| folder.parent()).try_for_each(sync_names)
+}
+
+/// Makes the names in a folder durable, as syncing what they name does not.
+#[cfg(unix)]
+fn sync_names(folder: &Path) -> std::io::Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_names(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
@@ -224,17 +231,37 @@ fn open_file(file: &Path) -> Result<Connection, LedgerError> {
     if is_new {
         wal(&connection).map_err(sqlite("preparing"))?;
         create_schema(&connection)?;
-        return Ok(connection);
+    } else {
+        let version = check_identity(file, &connection)?;
+        wal(&connection).map_err(broken_or("preparing"))?;
+        if version == 0 {
+            create_schema(&connection)?;
+        }
+        check_schema(&connection)?;
+        for table in COUNTING_TABLES {
+            check(&connection, &format!("PRAGMA quick_check('{table}')"))?;
+        }
     }
-    let version = check_identity(file, &connection)?;
-    wal(&connection).map_err(broken_or("preparing"))?;
-    if version == 0 {
-        create_schema(&connection)?;
-    }
-    for table in COUNTING_TABLES {
-        check(&connection, &format!("PRAGMA quick_check('{table}')"))?;
-    }
+    // Each opening makes a new log. SQLite syncs its name too, but says nothing when that fails.
+    file.parent().map_or(Ok(()), sync_names).map_err(cannot_use)?;
     Ok(connection)
+}
+
+/// The schema is kept as text, and a column whose name has changed by itself is no damage to SQLite. What others have
+/// added (`ANALYZE`, a replication tool) is none of ours.
+fn check_schema(connection: &Connection) -> Result<(), LedgerError> {
+    let statements = |connection: &Connection| -> rusqlite::Result<BTreeSet<Vec<u8>>> {
+        let sql = "SELECT CAST(sql AS BLOB) FROM sqlite_schema WHERE sql IS NOT NULL";
+        connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+    };
+    let fresh = Connection::open_in_memory().map_err(sqlite("checking"))?;
+    create_schema(&fresh)?;
+    let found = statements(connection).map_err(broken_or("checking"))?;
+    if statements(&fresh).map_err(sqlite("checking"))?.is_subset(&found) {
+        Ok(())
+    } else {
+        Err(LedgerError::Contradiction("its schema is not that of its version".into()))
+    }
 }
 
 /// Reads a file and its log to their ends.

@@ -1,9 +1,10 @@
 //! What the children do; each is this test binary run once more, on the disk of `disk.c`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tencent_live_exporter::ledger::{Ledger as _, SqliteLedger};
 
+use super::books::rows;
 use super::log::Marks;
 use super::script::Script;
 
@@ -30,19 +31,34 @@ fn play() {
 /// Commits the postings of a seed, with a close or a reopening now and then, and marks each.
 fn post() {
     let folder = PathBuf::from(told("FOLDER")).join("state");
+    let fails = PathBuf::from(told("DISK_ORDERS")).exists();
     let mut marks = Marks::new(told("DISK_LOG").as_ref());
-    let mut ledger = SqliteLedger::open(&folder).unwrap();
+    let mut ledger = start(&folder, fails);
     for (n, posting) in (1..).zip(Script::new(told("SEED").parse().unwrap())) {
         if n % 13 == 0 {
             drop(ledger);
-            ledger = SqliteLedger::open(&folder).unwrap();
+            ledger = start(&folder, fails);
         } else if n % 17 == 0 {
-            ledger.reopen().unwrap();
+            ledger.reopen().or_else(|_| ledger.reopen()).unwrap();
         }
         marks.begun(n);
-        ledger.commit(&posting).unwrap();
+        let before = fails.then(|| rows(&folder).unwrap());
+        while let Err(error) = ledger.commit(&posting) {
+            assert!(error.to_string().contains("writing"), "{error}");
+            ledger.reopen().or_else(|_| ledger.reopen()).unwrap();
+            // As the keeper does: what the books say now is what has happened.
+            if Some(rows(&folder).unwrap()) != before {
+                break;
+            }
+        }
         marks.acknowledged(n);
     }
+}
+
+/// A start, and where the disk `fails` once another after it.
+fn start(folder: &Path, fails: bool) -> SqliteLedger {
+    let ledger = SqliteLedger::open(folder);
+    ledger.or_else(|error| if fails { SqliteLedger::open(folder) } else { Err(error) }).unwrap()
 }
 
 /// A start, and a stop at once.

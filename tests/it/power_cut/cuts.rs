@@ -1,6 +1,7 @@
 //! The power is cut at every moment, and once more while the ledger recovers.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +13,7 @@ use super::books::{Found, Reference};
 use super::disk::{Disk, Syncs};
 use super::log::{Log, Record};
 use super::script::POSTINGS;
-use super::shim::{Child, quick_folder};
+use super::shim::{Child, Orders, quick_folder};
 use crate::support::folder::Folder;
 
 /// Disks that one run is cut into.
@@ -56,10 +57,20 @@ struct Recorded {
 
 impl Recorded {
     fn new(seed: u64) -> Self {
+        Self::failing(seed, None)
+    }
+
+    /// The same on a disk that fails one of its syncs.
+    fn failing(seed: u64, sync: Option<usize>) -> Self {
         let folder = quick_folder();
         let (root, file) = (folder.join("disk"), folder.join("log"));
         std::fs::create_dir(&root).unwrap();
-        Child::new("post", &root).env("SEED", seed.to_string()).env("DISK_LOG", &file).run();
+        let orders = folder.join("orders");
+        if let Some(sync) = sync {
+            Orders::new(&orders).give("sync", sync, 1, "EIO");
+        }
+        let child = Child::new("post", &root).env("SEED", seed.to_string()).env("DISK_LOG", &file);
+        child.env("DISK_ORDERS", orders).run();
         let key = SqliteLedger::open(&root.join("state")).unwrap().read().unwrap().key;
         let reference = Reference::new(seed);
         assert_eq!(reference.find(&root.join("state"), &key), Found::Commits(POSTINGS), "nothing was cut");
@@ -71,20 +82,19 @@ impl Recorded {
         self.folder.join("disk")
     }
 
-    /// Cuts the run `cuts` times, at moments spread evenly over it.
-    fn cut(&self, cuts: usize, syncs: Syncs, tally: &Mutex<Tally>) {
+    /// Cuts the run `cuts` times, at some of its `moments`, evenly spread.
+    fn cut(&self, cuts: usize, moments: Range<usize>, syncs: Syncs, tally: &Mutex<Tally>) {
         let empty = quick_folder();
         let mut disk = Disk::of(empty.path(), syncs).at(&self.root());
         let mut dice = fastrand::Rng::with_seed(self.seed);
-        let moments = self.log.records.len() + 1;
-        // The last moments of a stride are left out by one seed and met by another.
-        let offset = dice.usize(..moments);
+        // What one seed steps over another meets.
+        let offset = dice.usize(..moments.len());
         let mut at: BTreeMap<usize, usize> = BTreeMap::new();
         for n in 0..cuts {
-            *at.entry((offset + n * moments / cuts) % moments).or_default() += 1;
+            *at.entry(moments.start + (offset + n * moments.len() / cuts) % moments.len()).or_default() += 1;
         }
         let (mut acknowledged, mut begun, mut done) = (0, 0, 0);
-        for moment in 0..moments {
+        for moment in 0..moments.end {
             for _ in 0..at.get(&moment).copied().unwrap_or(0) {
                 let again = syncs == Syncs::Kept && done % AGAIN_EVERY == 0;
                 self.look(&disk, acknowledged..=begun, moment, again, &mut dice, tally);
@@ -183,7 +193,8 @@ fn cut_all(disks: usize, syncs: Syncs) -> Tally {
                 while let seed @ 0.. = next.fetch_add(1, Ordering::Relaxed)
                     && seed < seeds
                 {
-                    Recorded::new(seed).cut(PER_SEED.min(disks), syncs, &tally);
+                    let run = Recorded::new(seed);
+                    run.cut(PER_SEED.min(disks), 0..run.log.records.len() + 1, syncs, &tally);
                 }
             });
         }
@@ -212,6 +223,21 @@ fn d1_d2_e3_a_power_cut_at_any_moment_leaves_the_last_acknowledged_commit_or_the
     assert_eq!((&tally.broken, tally.lost, tally.neither), (&None, 0, 0));
     // Both sides of a commit were met, and cuts of cuts.
     assert!(tally.at_last > tally.in_hand && tally.in_hand > 0 && tally.recut > 0, "{tally:?}");
+}
+
+#[test]
+fn d4_a_sync_that_failed_once_costs_nothing_when_the_power_is_cut_later() {
+    // Those before the tenth belong to the making of the ledger.
+    let syncs = (10..80).step_by(if disks() > 10_000 { 1 } else { 10 });
+    let (tally, runs) = (Mutex::new(Tally::default()), syncs.len());
+    for sync in syncs {
+        let run = Recorded::failing(sync as u64, Some(sync));
+        let failed = run.log.records.iter().position(|record| matches!(record, Record::FailedSync { .. })).unwrap();
+        run.cut(40, failed..run.log.records.len().min(failed + 300), Syncs::Kept, &tally);
+    }
+    let tally = tally.into_inner().unwrap();
+    println!("{runs} runs with a failed sync: {tally:?}");
+    assert_eq!((&tally.broken, tally.lost, tally.neither), (&None, 0, 0));
 }
 
 #[test]

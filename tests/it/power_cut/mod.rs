@@ -7,6 +7,7 @@
 mod books;
 mod child;
 mod cuts;
+mod damage;
 mod disk;
 mod failing;
 mod log;
