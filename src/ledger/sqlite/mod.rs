@@ -148,7 +148,18 @@ impl Ledger for SqliteLedger {
 }
 
 fn sqlite(doing: &'static str) -> impl Fn(rusqlite::Error) -> LedgerError {
-    move |source| LedgerError::Sqlite { doing, source }
+    move |source| LedgerError::Sqlite { doing, source: explained(source) }
+}
+
+/// On a full disk SQLite often gets no further than the index of its log, and calls that an I/O error.
+fn explained(error: rusqlite::Error) -> rusqlite::Error {
+    match error {
+        rusqlite::Error::SqliteFailure(code, _) if code.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => {
+            let words = "no room for the index of its log, the disk may be full";
+            rusqlite::Error::SqliteFailure(code, Some(words.into()))
+        }
+        error => error,
+    }
 }
 
 #[cfg(unix)]
@@ -315,7 +326,7 @@ fn broken_or(doing: &'static str) -> impl Fn(rusqlite::Error) -> LedgerError {
         if is_damage(&source) {
             LedgerError::Contradiction(source.to_string())
         } else {
-            LedgerError::Sqlite { doing, source }
+            sqlite(doing)(source)
         }
     }
 }
