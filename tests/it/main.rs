@@ -4,6 +4,7 @@
 mod command_line;
 mod counting;
 mod crowd;
+mod disk;
 mod exporter;
 mod floors;
 mod ledger;

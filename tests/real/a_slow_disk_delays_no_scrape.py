@@ -4,7 +4,7 @@ import time
 
 from harness import BUSY, Disk, check, get, run, wait_until
 
-SYNC_MILLISECONDS, SCRAPE_SECONDS, WRITING_SECONDS = 1500, 0.5, 6
+SYNC_MILLISECONDS, SCRAPE_SECONDS, WRITING_SECONDS = 1500, 0.5, 4
 SETTINGS = """
 poll: {interval: 1s, sweep_interval: 5s, max_requests_per_second: 50}
 series: {hold_max: 0s}

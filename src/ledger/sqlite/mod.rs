@@ -50,6 +50,8 @@ pub struct SqliteLedger {
 #[derive(Debug)]
 struct Home {
     file: PathBuf,
+    /// Which file that was when it was opened.
+    identity: Option<Identity>,
     /// Held for its lock.
     _lock: File,
 }
@@ -76,7 +78,8 @@ impl SqliteLedger {
         let lock = lock(folder)?;
         let file = folder.join("ledger.sqlite");
         refuse_what_is_no_file(&file).map_err(cannot_use)?;
-        let mut ledger = Self { connection: None, home: Some(Home { file, _lock: lock }), suspect: false };
+        let home = Home { file, identity: None, _lock: lock };
+        let mut ledger = Self { connection: None, home: Some(home), suspect: false };
         ledger.reopen()?;
         Ok(ledger)
     }
@@ -116,12 +119,16 @@ impl Ledger for SqliteLedger {
     }
 
     fn commit(&mut self, posting: &Posting) -> Result<(), LedgerError> {
+        // A file that was removed can be written to, and is gone when it is closed.
+        if self.home.as_ref().is_some_and(Home::is_replaced) {
+            return Err(LedgerError::Replaced);
+        }
         let written = write::posting(self.connection()?, posting);
         self.suspected(written)
     }
 
     fn reopen(&mut self) -> Result<(), LedgerError> {
-        let Some(home) = &self.home else { return Ok(()) };
+        let Some(home) = &mut self.home else { return Ok(()) };
         self.connection = None;
         let open = || {
             let connection = open_file(&home.file)?;
@@ -141,10 +148,36 @@ impl Ledger for SqliteLedger {
             }
             opened => opened?,
         };
+        home.identity = identity(&home.file).ok();
         self.connection = Some(connection);
         self.suspect = false;
         Ok(())
     }
+}
+
+impl Home {
+    /// Whether the file has another in its place, or none.
+    fn is_replaced(&self) -> bool {
+        match identity(&self.file) {
+            Ok(found) => self.identity.is_some_and(|opened| found != opened),
+            // What else keeps it from being looked at SQLite will stumble over too.
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        }
+    }
+}
+
+/// What tells a file from another of its name: device and number.
+type Identity = (u64, u64);
+
+#[cfg(unix)]
+fn identity(file: &Path) -> std::io::Result<Identity> {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata(file).map(|found| (found.dev(), found.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(file: &Path) -> std::io::Result<Identity> {
+    fs::metadata(file).map(|_| (0, 0))
 }
 
 fn sqlite(doing: &'static str) -> impl Fn(rusqlite::Error) -> LedgerError {
@@ -323,11 +356,7 @@ fn check_identity(file: &Path, connection: &Connection) -> Result<i64, LedgerErr
 /// Damage is a contradiction, everything else (a full disk, no permission) is not.
 fn broken_or(doing: &'static str) -> impl Fn(rusqlite::Error) -> LedgerError {
     move |source| {
-        if is_damage(&source) {
-            LedgerError::Contradiction(source.to_string())
-        } else {
-            sqlite(doing)(source)
-        }
+        if is_damage(&source) { LedgerError::Contradiction(source.to_string()) } else { sqlite(doing)(source) }
     }
 }
 
