@@ -4,17 +4,17 @@
 //! stream names and addresses are in it. The lock is on a file of its own, so that a ledger that is being set aside stays
 //! locked.
 
+mod home;
 mod read;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
+use self::home::Home;
 use super::{Books, Ledger, LedgerError, Posting};
 use crate::listing::Group;
 use crate::session::GroupKey;
@@ -47,15 +47,6 @@ pub struct SqliteLedger {
     suspect: bool,
 }
 
-#[derive(Debug)]
-struct Home {
-    file: PathBuf,
-    /// Which file that was when it was opened.
-    identity: Option<Identity>,
-    /// Held for its lock.
-    _lock: File,
-}
-
 impl SqliteLedger {
     /// A ledger that is gone when it is dropped.
     ///
@@ -73,12 +64,7 @@ impl SqliteLedger {
     /// When the folder cannot be used or is in use, when the ledger is of a newer version, and when it is damaged or
     /// foreign; then it is moved beside, and the next start begins a new one.
     pub fn open(folder: &Path) -> Result<Self, LedgerError> {
-        let cannot_use = |source| LedgerError::Folder { folder: folder.display().to_string(), source };
-        make_private_folder(folder).map_err(cannot_use)?;
-        let lock = lock(folder)?;
-        let file = folder.join("ledger.sqlite");
-        refuse_what_is_no_file(&file).map_err(cannot_use)?;
-        let home = Home { file, identity: None, _lock: lock };
+        let home = Home::enter(folder)?;
         let mut ledger = Self { connection: None, home: Some(home), suspect: false };
         ledger.reopen()?;
         Ok(ledger)
@@ -107,7 +93,7 @@ impl Ledger for SqliteLedger {
         match (read::books(self.connection()?), &self.home) {
             (Err(LedgerError::Contradiction(why)), Some(home)) => {
                 self.connection = None;
-                Err(set_aside(&home.file, why))
+                Err(home.set_aside(why))
             }
             (books, _) => books,
         }
@@ -131,7 +117,7 @@ impl Ledger for SqliteLedger {
         let Some(home) = &mut self.home else { return Ok(()) };
         self.connection = None;
         let open = || {
-            let connection = open_file(&home.file)?;
+            let connection = open_file(home)?;
             if self.suspect {
                 check(&connection, "PRAGMA quick_check(1)")?;
             }
@@ -140,44 +126,19 @@ impl Ledger for SqliteLedger {
         let connection = match open() {
             // SQLite calls it damage too when the disk fails to read. Damage is what can be read and is wrong twice.
             Err(LedgerError::Contradiction(_)) => {
-                read_through(&home.file)?;
+                home.read_through()?;
                 match open() {
-                    Err(LedgerError::Contradiction(why)) => return Err(set_aside(&home.file, why)),
+                    Err(LedgerError::Contradiction(why)) => return Err(home.set_aside(why)),
                     opened => opened?,
                 }
             }
             opened => opened?,
         };
-        home.identity = identity(&home.file).ok();
+        home.settle()?;
         self.connection = Some(connection);
         self.suspect = false;
         Ok(())
     }
-}
-
-impl Home {
-    /// Whether the file has another in its place, or none.
-    fn is_replaced(&self) -> bool {
-        match identity(&self.file) {
-            Ok(found) => self.identity.is_some_and(|opened| found != opened),
-            // What else keeps it from being looked at SQLite will stumble over too.
-            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-        }
-    }
-}
-
-/// What tells a file from another of its name: device and number.
-type Identity = (u64, u64);
-
-#[cfg(unix)]
-fn identity(file: &Path) -> std::io::Result<Identity> {
-    use std::os::unix::fs::MetadataExt as _;
-    fs::metadata(file).map(|found| (found.dev(), found.ino()))
-}
-
-#[cfg(not(unix))]
-fn identity(file: &Path) -> std::io::Result<Identity> {
-    fs::metadata(file).map(|_| (0, 0))
 }
 
 fn sqlite(doing: &'static str) -> impl Fn(rusqlite::Error) -> LedgerError {
@@ -195,88 +156,15 @@ fn explained(error: rusqlite::Error) -> rusqlite::Error {
     }
 }
 
-#[cfg(unix)]
-fn make_private_folder(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let is_new = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
-    let new: Vec<&Path> = folder.ancestors().take_while(is_new).collect();
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    new.iter().filter_map(|folder| folder.parent()).try_for_each(sync_names)
-}
-
-/// Makes the names in a folder durable, as syncing what they name does not.
-#[cfg(unix)]
-fn sync_names(folder: &Path) -> std::io::Result<()> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_names(_: &Path) -> std::io::Result<()> {
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn make_private_folder(folder: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(folder)
-}
-
-fn private_file(path: &Path) -> std::io::Result<File> {
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// Opening a pipe would wait for its other end for ever.
-fn refuse_what_is_no_file(file: &Path) -> std::io::Result<()> {
-    match fs::metadata(file) {
-        Ok(found) if !found.is_file() => Err(std::io::Error::other(format!("{} is not a file", file.display()))),
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-fn lock(folder: &Path) -> Result<File, LedgerError> {
-    let cannot_use = |source| LedgerError::Folder { folder: folder.display().to_string(), source };
-    let path = folder.join("lock");
-    refuse_what_is_no_file(&path).map_err(cannot_use)?;
-    let mut file = private_file(&path).map_err(cannot_use)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(fs::TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            // The number is for people only; one that cannot be read, or is not there yet, is no second error.
-            let read = file.read_to_string(&mut pid).is_ok_and(|bytes| bytes > 0);
-            let pid = if read { pid.trim().to_owned() } else { "unknown".into() };
-            return Err(LedgerError::InUse { folder: folder.display().to_string(), pid });
-        }
-        // A file system without locks, for one.
-        Err(fs::TryLockError::Error(error)) => return Err(cannot_use(error)),
-    }
-    let write = |file: &mut File| {
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{}", std::process::id())
-    };
-    write(&mut file).map_err(cannot_use)?;
-    Ok(file)
-}
-
-fn open_file(file: &Path) -> Result<Connection, LedgerError> {
-    let cannot_use = |source| LedgerError::Folder { folder: file.display().to_string(), source };
-    let is_new = private_file(file).and_then(|file| file.metadata()).map_err(cannot_use)?.len() == 0;
-    let connection = Connection::open(file).map_err(sqlite("opening"))?;
+fn open_file(home: &Home) -> Result<Connection, LedgerError> {
+    let is_new = home.is_empty()?;
+    let connection = Connection::open(home.file()).map_err(sqlite("opening"))?;
     connection.busy_timeout(Duration::from_secs(2)).map_err(sqlite("opening"))?;
     if is_new {
         wal(&connection).map_err(sqlite("preparing"))?;
         create_schema(&connection)?;
     } else {
-        let version = check_identity(file, &connection)?;
+        let version = check_identity(home.file(), &connection)?;
         wal(&connection).map_err(broken_or("preparing"))?;
         if version == 0 {
             create_schema(&connection)?;
@@ -286,8 +174,6 @@ fn open_file(file: &Path) -> Result<Connection, LedgerError> {
             check(&connection, &format!("PRAGMA quick_check('{table}')"))?;
         }
     }
-    // Each opening makes a new log. SQLite syncs its name too, but says nothing when that fails.
-    file.parent().map_or(Ok(()), sync_names).map_err(cannot_use)?;
     Ok(connection)
 }
 
@@ -306,24 +192,6 @@ fn check_schema(connection: &Connection) -> Result<(), LedgerError> {
     } else {
         Err(LedgerError::Contradiction("its schema is not that of its version".into()))
     }
-}
-
-/// Reads a file and its log to their ends.
-fn read_through(file: &Path) -> Result<(), LedgerError> {
-    for path in [file.to_owned(), with_tail(file, "-wal")] {
-        let read = File::open(&path).and_then(|mut file| std::io::copy(&mut file, &mut std::io::sink()));
-        match read {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(LedgerError::Folder { folder: path.display().to_string(), source });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn with_tail(file: &Path, tail: &str) -> PathBuf {
-    PathBuf::from(format!("{}{tail}", file.display()))
 }
 
 fn check(connection: &Connection, pragma: &str) -> Result<(), LedgerError> {
@@ -382,25 +250,4 @@ fn create_schema(connection: &Connection) -> Result<(), LedgerError> {
         ))
     };
     create().map_err(sqlite("creating"))
-}
-
-/// Moves a file that is no usable ledger out of the way, with what belongs to it.
-fn set_aside(file: &Path, why: String) -> LedgerError {
-    let suffix = (1_u32..).map(|n| format!("set-aside-{n}"));
-    let kept = suffix.map(|suffix| file.with_extension(suffix)).find(|kept| !kept.exists());
-    let kept = kept.expect("one of the numbers is free");
-    for tail in ["", "-wal", "-shm"] {
-        match fs::rename(with_tail(file, tail), with_tail(&kept, tail)) {
-            Err(error) if tail.is_empty() || error.kind() != std::io::ErrorKind::NotFound => {
-                let why = format!("{why}; moving it aside failed too: {error}");
-                return LedgerError::SetAside {
-                    file: file.display().to_string(),
-                    why,
-                    kept: file.display().to_string(),
-                };
-            }
-            _ => {}
-        }
-    }
-    LedgerError::SetAside { file: file.display().to_string(), why, kept: kept.display().to_string() }
 }

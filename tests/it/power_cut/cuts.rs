@@ -183,6 +183,7 @@ impl Recorded {
 }
 
 /// Cuts as many disks as there should be, each run on one of the machine's processors.
+#[expect(clippy::print_stdout, reason = "the numbers are for whoever runs it")]
 fn cut_all(disks: usize, syncs: Syncs) -> Tally {
     let seeds = disks.div_ceil(PER_SEED) as u64;
     let (next, tally) = (AtomicU64::new(0), Mutex::new(Tally::default()));

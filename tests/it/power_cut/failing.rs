@@ -164,6 +164,7 @@ fn observation(at: usize, sessions: &[PushSession]) -> Observation {
 }
 
 /// The child's part: one run for each operation of a kind, until a run has fewer of them.
+#[expect(clippy::print_stdout, reason = "the numbers are for whoever runs it")]
 pub(super) fn keep() {
     let (folder, orders) = (told("FOLDER"), Orders::new(told("DISK_ORDERS")));
     let (kind, what, times) = (told("KIND"), told("WHAT"), told("TIMES").parse().unwrap());
@@ -201,6 +202,7 @@ pub(super) fn keep() {
 }
 
 /// Runs a child for each line: the kind of operation, what it comes to, and how often in a row (0: until freed).
+#[expect(clippy::print_stdout, reason = "the numbers are for whoever runs it")]
 fn disturb(lines: &[(&str, &str, usize)]) {
     let child = |(kind, what, times): &(&str, &str, usize)| {
         let folder = quick_folder();
@@ -209,10 +211,8 @@ fn disturb(lines: &[(&str, &str, usize)]) {
         let child = Child::new("keep", &root).env("DISK_ORDERS", folder.join("orders"));
         let output = child.env("KIND", kind).env("WHAT", what).env("TIMES", times.to_string()).run();
         let printed = String::from_utf8(output.stdout).unwrap();
-        println!(
-            "{}",
-            printed.lines().filter(|line| line.contains("times") || line.contains('×')).collect::<Vec<_>>().join("\n")
-        );
+        let told = printed.lines().filter(|line| line.contains("times") || line.contains('×'));
+        println!("{}", told.collect::<Vec<_>>().join("\n"));
     };
     std::thread::scope(|scope| lines.iter().for_each(|line| drop(scope.spawn(|| child(line)))));
 }
