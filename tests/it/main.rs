@@ -19,3 +19,4 @@ mod signing;
 mod simulator;
 mod support;
 mod web;
+mod zones;
