@@ -35,10 +35,10 @@ fn post() {
     let mut marks = Marks::new(told("DISK_LOG").as_ref());
     let mut ledger = start(&folder, fails);
     for (n, posting) in (1..).zip(Script::new(told("SEED").parse().unwrap())) {
-        if n % 13 == 0 {
+        if [4, 44].contains(&n) {
             drop(ledger);
             ledger = start(&folder, fails);
-        } else if n % 17 == 0 {
+        } else if [7, 46].contains(&n) {
             ledger.reopen().or_else(|_| ledger.reopen()).unwrap();
         }
         marks.begun(n);

@@ -1,5 +1,6 @@
 //! What a child did to its disk, in order.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::ops::Range;
@@ -62,6 +63,23 @@ impl Log {
             records.push(record(&bytes, &mut rest));
         }
         Self { bytes, records }
+    }
+
+    /// Whether a write-ahead log was begun again from its first byte while it was open: all of it had been checkpointed.
+    pub(super) fn is_restarted(&self, name: &str) -> bool {
+        let mut beginnings = HashMap::new();
+        self.records.iter().any(|record| match record {
+            Record::Open { fd, path } if path.ends_with(name) => {
+                beginnings.insert(*fd, 0);
+                false
+            }
+            Record::Close { fd } => beginnings.remove(fd).is_some_and(|_| false),
+            Record::Write { fd, at: 0, .. } => beginnings.get_mut(fd).is_some_and(|begun| {
+                *begun += 1;
+                *begun > 1
+            }),
+            _ => false,
+        })
     }
 }
 

@@ -12,8 +12,13 @@ use tencent_live_exporter::session::{GroupKey, IdentityKey, PushSession};
 
 pub(super) const START: i64 = 1_700_000_000;
 
-/// Postings of a seed; enough to take the write-ahead log past its checkpoint more than once.
+/// Postings of a seed.
 pub(super) const POSTINGS: usize = 48;
+
+/// Whether the postings of a seed take the ledger's log past its checkpoint without a stop. It takes as much time again.
+pub(super) const fn is_busy(seed: u64) -> bool {
+    seed.is_multiple_of(4)
+}
 
 /// Not the ledger's own, which is another each time; a ledger takes the keys of groups as they come.
 const KEY: IdentityKey = IdentityKey::new([7; 16]);
@@ -21,6 +26,8 @@ const KEY: IdentityKey = IdentityKey::new([7; 16]);
 /// Makes the postings of one seed, as an account's poll, sweep and housekeeping do.
 pub(super) struct Script {
     dice: fastrand::Rng,
+    /// Whether there is enough to take the ledger's log past its checkpoint without a stop.
+    busy: bool,
     publication: Publication,
     accounts: BTreeMap<String, AccountBooks>,
     /// All groups by their account.
@@ -39,6 +46,7 @@ impl Script {
         let terms = Terms { series_limit: 100_000, hold_max: Duration::ZERO };
         Self {
             dice: fastrand::Rng::with_seed(seed),
+            busy: is_busy(seed),
             publication: Publication::new(books, terms, Duration::ZERO),
             accounts: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -71,8 +79,8 @@ impl Script {
     /// One response: new sessions, some that were listed before, now and then one of them corrected.
     fn observation(&mut self, account: &str) -> Posting {
         self.now += 30;
-        let many = if self.dice.u8(..6) == 0 { 300 } else { 20 };
-        let mut sessions: Vec<PushSession> = (0..self.dice.u32(1..many)).map(|_| self.session()).collect();
+        let many = if self.busy && self.made % 3 == 2 { 250..400 } else { 1..30 };
+        let mut sessions: Vec<PushSession> = (0..self.dice.u32(many)).map(|_| self.session()).collect();
         let again = self.dice.usize(..=self.listed.len().min(5));
         sessions.extend(self.dice.choose_multiple(self.listed.iter().cloned(), again));
         // Twice in one response are two.
