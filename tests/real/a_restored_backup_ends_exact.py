@@ -31,7 +31,6 @@ def test(stage):
     shutil.copytree(exporter.state, backup)
 
     exporter = stage.exporter(simulator, SETTINGS).wait_ready()
-    # Read now, when nothing new can have been counted but what the log of changes shows later.
     before = total(exporter)
     wait_until(f"{MORE} more are counted", lambda: total(exporter) >= before + MORE, 60)
     check(exporter.process.terminate() == 0, "SIGTERM does not end it with 0")

@@ -20,7 +20,8 @@ POLLS = "tencent_live_exporter_polls_total"
 def test(stage):
     simulator = stage.simulator(BUSY)
     exporter = stage.exporter(simulator, SETTINGS).wait_ready()
-    polls, counted = exporter.value(POLLS, kind="poll"), exporter.value(STREAMS)
+    counted = wait_until("something is shown", lambda: exporter.value(STREAMS), 30)
+    polls = exporter.value(POLLS, kind="poll")
 
     stopped = time.monotonic()
     exporter.process.signal(signal.SIGSTOP)

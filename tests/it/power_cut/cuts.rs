@@ -77,7 +77,7 @@ impl Recorded {
         let log = Log::read(&file);
         let restarted = log.is_restarted("ledger.sqlite-wal");
         assert_eq!(restarted, is_busy(seed), "seed {seed} takes the log past a checkpoint, or does not");
-        Self { seed, log, folder, key, reference }
+        Self { seed, folder, log, key, reference }
     }
 
     /// The folder that the child took for its disk.

@@ -186,3 +186,14 @@ fn d5_a_flipped_byte_of_the_log_takes_the_books_back_to_an_earlier_commit_at_mos
     println!("every {every}th byte of a log of {} flipped, by commits left: {counts:?}", log.len());
     assert!(counts.len() > 5, "{counts:?}");
 }
+
+#[test]
+fn d5_what_others_have_added_to_a_ledger_is_no_damage() {
+    let folder = quick_folder();
+    let sound = Sound::new(6);
+    fs::write(folder.join(LEDGER), &sound.bytes).unwrap();
+    let other = rusqlite::Connection::open(folder.join(LEDGER)).unwrap();
+    other.execute_batch("ANALYZE; CREATE TABLE _replica (position INTEGER)").unwrap();
+    drop(other);
+    assert_eq!(sound.compare(&folder).unwrap(), Outcome::Harmless);
+}
