@@ -4,11 +4,13 @@
 mod command_line;
 mod counting;
 mod crowd;
+mod disk;
 mod exporter;
 mod faults;
 mod floors;
 mod ledger;
 mod live;
+mod power_cut;
 mod publication;
 mod readme;
 mod reasons;
@@ -19,3 +21,4 @@ mod simulation;
 mod simulator;
 mod support;
 mod web;
+mod zones;

@@ -39,6 +39,12 @@ FORMATS = {
     "openmetrics": ("application/openmetrics-text;version=1.0.0", OPENMETRICS, openmetrics_families),
 }
 
+# Ten disconnects a second on forty streams.
+BUSY = """
+platform: {domains: [{name: push.one.example.com, apps: [{name: live, streams: [{pattern: "room_{}", count: 40}]}]}]}
+traffic: {disconnects_per_minute: 600, history: 1m}
+"""
+
 # Proxies of the environment are for reaching the world; everything here is on loopback.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _libc = ctypes.CDLL(None)
@@ -76,9 +82,9 @@ def wait_until(what, condition, seconds):
     raise Failed(f"not within {seconds} s: {what}{last}")
 
 
-def get(url, headers=None):
+def get(url, headers=None, timeout=10):
     """The answer's body and headers; an HTTP error is an error."""
-    with _opener.open(urllib.request.Request(url, headers=headers or {}), timeout=10) as answer:
+    with _opener.open(urllib.request.Request(url, headers=headers or {}), timeout=timeout) as answer:
         return answer.read(), answer.headers
 
 
@@ -106,10 +112,11 @@ def free_port():
 class Process:
     """A child whose output goes to a file; it dies with this process."""
 
-    def __init__(self, name, arguments, folder):
+    def __init__(self, name, arguments, folder, more):
         self.name, self.log = name, folder / f"{name}.log"
         self.log_from = self.log.stat().st_size if self.log.exists() else 0
         environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), "LANG": "C.UTF-8"}
+        environment |= more
         with self.log.open("ab") as log:
             self.child = subprocess.Popen(
                 [str(argument) for argument in arguments], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
@@ -131,6 +138,17 @@ class Process:
         """Waits until it has printed `pattern`, and returns the pattern's group."""
         return wait_until(f"{self.name} prints {pattern!r}", lambda: self.find(pattern), seconds)
 
+    def signal(self, number):
+        """Sends a signal."""
+        self.child.send_signal(number)
+
+    def ended(self, seconds=15):
+        """Waits until it has ended by itself, and returns its exit code."""
+        try:
+            return self.child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"{self.name} did not end within {seconds} s") from None
+
     def kill(self):
         """SIGKILL: no chance to finish anything."""
         self.child.kill()
@@ -139,10 +157,7 @@ class Process:
     def terminate(self):
         """SIGTERM, and the exit code."""
         self.child.terminate()
-        try:
-            return self.child.wait(15)
-        except subprocess.TimeoutExpired:
-            raise Failed(f"{self.name} did not stop within 15 s of SIGTERM") from None
+        return self.ended()
 
 
 class Simulator:
@@ -236,10 +251,43 @@ class Exporter:
             sums[tuple(labels[label] for label in by)] += value
         return sums
 
+    def check_exact(self, simulator):
+        """Both counters are the simulator's truth, series by series; returns how many disconnects that is."""
+        truth = simulator.truth(since=self.counting_since())
+        labels = ("domain", "app", "stream", "reason")
+        by_series = {tuple(one[label] for label in labels): one["count"] for one in truth["by_series"]}
+        by_domain = {(domain, reason): count for domain, reasons in truth["by_domain"].items()
+                     for reason, count in reasons.items()}
+        check(truth["published"] > 0, "nothing has happened")
+        check_equal(self.totals(STREAMS, *labels), by_series, "the stream counter")
+        check_equal(self.totals(DOMAINS, "domain", "reason"), by_domain, "the class counter")
+        return truth["published"]
+
     def counting_since(self):
         """Sessions that ended before this Unix second are not counted; out of the ledger."""
         with sqlite3.connect(f"file:{self.state}/ledger.sqlite?mode=ro", uri=True, timeout=10) as ledger:
             return ledger.execute("SELECT min(counting_since) FROM account").fetchone()[0]
+
+
+class Disk:
+    """The disk of one state folder, which fills up, fails or dawdles as it is told: `tests/it/power_cut/disk.c`."""
+
+    def __init__(self, folder, state):
+        library, self.orders = folder / "disk.so", folder / "orders"
+        subprocess.run([program("CC", "cc"), "-shared", "-fPIC", "-O2", "-o", library,
+                        ROOT / "tests/it/power_cut/disk.c"], check=True)
+        self.environment = {"LD_PRELOAD": str(library), "DISK_ROOT": str(folder / state),
+                            "DISK_ORDERS": str(self.orders)}
+
+    def give(self, kind, what, milliseconds=0):
+        """From now on all operations of `kind` (write, sync, ...) come to `what`: ENOSPC, EIO, slow."""
+        draft = self.orders.with_suffix(".draft")
+        draft.write_text(f"{kind} 1 0 {what} {milliseconds}")
+        draft.rename(self.orders)
+
+    def lift(self):
+        """All is well again."""
+        self.orders.unlink()
 
 
 class Prometheus:
@@ -298,9 +346,9 @@ class Stage:
     def __init__(self, folder):
         self.folder, self.processes = folder, []
 
-    def start(self, name, *arguments):
-        """Starts a program."""
-        process = Process(name, arguments, self.folder)
+    def start(self, name, *arguments, environment=None):
+        """Starts a program, with more in its environment than the little that all have."""
+        process = Process(name, arguments, self.folder, environment or {})
         self.processes.append(process)
         return process
 
@@ -316,14 +364,15 @@ class Stage:
                              "--scenario", file)
         return Simulator(process.wait_for(r"endpoint +(\S+)"))
 
-    def exporter(self, simulator, settings, state="state"):
+    def exporter(self, simulator, settings, state="state", disk=None):
         """Starts the exporter against the simulator; `settings` is YAML beside the account."""
         config = self.folder / "exporter.yaml"
         config.write_text(
             f"accounts: [{{name: main, endpoint: '{simulator.endpoint}', "
             f"credentials: {{secret_id: {SECRET_ID}, secret_key: {SECRET_KEY}}}}}]\n"
             f"state: {{path: '{self.folder / state}'}}\nweb: {{listen_addresses: ['127.0.0.1:0']}}\n{settings}\n")
-        process = self.start("exporter", self.exporter_binary(), "--config.file", config)
+        process = self.start("exporter", self.exporter_binary(), "--config.file", config,
+                             environment=disk and disk.environment)
         return Exporter(process, self.folder / state)
 
     def prometheus(self, exporter, interval, name="prometheus", binary=None):

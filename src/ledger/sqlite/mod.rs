@@ -4,17 +4,17 @@
 //! stream names and addresses are in it. The lock is on a file of its own, so that a ledger that is being set aside stays
 //! locked.
 
+mod home;
 mod read;
 mod write;
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
+use self::home::Home;
 use super::{Books, Ledger, LedgerError, Posting};
 use crate::listing::Group;
 use crate::session::GroupKey;
@@ -47,13 +47,6 @@ pub struct SqliteLedger {
     suspect: bool,
 }
 
-#[derive(Debug)]
-struct Home {
-    file: PathBuf,
-    /// Held for its lock.
-    _lock: File,
-}
-
 impl SqliteLedger {
     /// A ledger that is gone when it is dropped.
     ///
@@ -71,12 +64,8 @@ impl SqliteLedger {
     /// When the folder cannot be used or is in use, when the ledger is of a newer version, and when it is damaged or
     /// foreign; then it is moved beside, and the next start begins a new one.
     pub fn open(folder: &Path) -> Result<Self, LedgerError> {
-        let cannot_use = |source| LedgerError::Folder { folder: folder.display().to_string(), source };
-        make_private_folder(folder).map_err(cannot_use)?;
-        let lock = lock(folder)?;
-        let file = folder.join("ledger.sqlite");
-        refuse_what_is_no_file(&file).map_err(cannot_use)?;
-        let mut ledger = Self { connection: None, home: Some(Home { file, _lock: lock }), suspect: false };
+        let home = Home::enter(folder)?;
+        let mut ledger = Self { connection: None, home: Some(home), suspect: false };
         ledger.reopen()?;
         Ok(ledger)
     }
@@ -97,10 +86,14 @@ impl SqliteLedger {
 
 impl Ledger for SqliteLedger {
     fn read(&mut self) -> Result<Books, LedgerError> {
+        let books = read::books(self.connection()?);
+        let (Err(LedgerError::Contradiction(_)), true) = (&books, self.home.is_some()) else { return books };
+        // Once more, see `reopen`.
+        self.reopen()?;
         match (read::books(self.connection()?), &self.home) {
             (Err(LedgerError::Contradiction(why)), Some(home)) => {
                 self.connection = None;
-                Err(set_aside(&home.file, why))
+                Err(home.set_aside(why))
             }
             (books, _) => books,
         }
@@ -112,23 +105,36 @@ impl Ledger for SqliteLedger {
     }
 
     fn commit(&mut self, posting: &Posting) -> Result<(), LedgerError> {
+        // A file that was removed can be written to, and is gone when it is closed.
+        if self.home.as_ref().is_some_and(Home::is_replaced) {
+            return Err(LedgerError::Replaced);
+        }
         let written = write::posting(self.connection()?, posting);
         self.suspected(written)
     }
 
     fn reopen(&mut self) -> Result<(), LedgerError> {
-        let Some(home) = &self.home else { return Ok(()) };
+        let Some(home) = &mut self.home else { return Ok(()) };
         self.connection = None;
-        let opened = open_file(&home.file).and_then(|connection| {
+        let open = || {
+            let connection = open_file(home)?;
             if self.suspect {
                 check(&connection, "PRAGMA quick_check(1)")?;
             }
             Ok(connection)
-        });
-        let connection = match opened {
-            Err(LedgerError::Contradiction(why)) => return Err(set_aside(&home.file, why)),
+        };
+        let connection = match open() {
+            // SQLite calls it damage too when the disk fails to read. Damage is what can be read and is wrong twice.
+            Err(LedgerError::Contradiction(_)) => {
+                home.read_through()?;
+                match open() {
+                    Err(LedgerError::Contradiction(why)) => return Err(home.set_aside(why)),
+                    opened => opened?,
+                }
+            }
             opened => opened?,
         };
+        home.settle()?;
         self.connection = Some(connection);
         self.suspect = false;
         Ok(())
@@ -136,85 +142,56 @@ impl Ledger for SqliteLedger {
 }
 
 fn sqlite(doing: &'static str) -> impl Fn(rusqlite::Error) -> LedgerError {
-    move |source| LedgerError::Sqlite { doing, source }
+    move |source| LedgerError::Sqlite { doing, source: explained(source) }
 }
 
-#[cfg(unix)]
-fn make_private_folder(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    if folder.is_dir() {
-        return Ok(());
-    }
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-#[cfg(not(unix))]
-fn make_private_folder(folder: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(folder)
-}
-
-fn private_file(path: &Path) -> std::io::Result<File> {
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// Opening a pipe would wait for its other end for ever.
-fn refuse_what_is_no_file(file: &Path) -> std::io::Result<()> {
-    match fs::metadata(file) {
-        Ok(found) if !found.is_file() => Err(std::io::Error::other(format!("{} is not a file", file.display()))),
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-fn lock(folder: &Path) -> Result<File, LedgerError> {
-    let cannot_use = |source| LedgerError::Folder { folder: folder.display().to_string(), source };
-    let path = folder.join("lock");
-    refuse_what_is_no_file(&path).map_err(cannot_use)?;
-    let mut file = private_file(&path).map_err(cannot_use)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(fs::TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            // The number is for people only; one that cannot be read, or is not there yet, is no second error.
-            let read = file.read_to_string(&mut pid).is_ok_and(|bytes| bytes > 0);
-            let pid = if read { pid.trim().to_owned() } else { "unknown".into() };
-            return Err(LedgerError::InUse { folder: folder.display().to_string(), pid });
+/// On a full disk SQLite often gets no further than the index of its log, and calls that an I/O error.
+fn explained(error: rusqlite::Error) -> rusqlite::Error {
+    match error {
+        rusqlite::Error::SqliteFailure(code, _) if code.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => {
+            let words = "no room for the index of its log, the disk may be full";
+            rusqlite::Error::SqliteFailure(code, Some(words.into()))
         }
-        // A file system without locks, for one.
-        Err(fs::TryLockError::Error(error)) => return Err(cannot_use(error)),
+        error => error,
     }
-    let write = |file: &mut File| {
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{}", std::process::id())
-    };
-    write(&mut file).map_err(cannot_use)?;
-    Ok(file)
 }
 
-fn open_file(file: &Path) -> Result<Connection, LedgerError> {
-    let cannot_use = |source| LedgerError::Folder { folder: file.display().to_string(), source };
-    let is_new = private_file(file).and_then(|file| file.metadata()).map_err(cannot_use)?.len() == 0;
-    let connection = Connection::open(file).map_err(sqlite("opening"))?;
+fn open_file(home: &Home) -> Result<Connection, LedgerError> {
+    let is_new = home.is_empty()?;
+    let connection = Connection::open(home.file()).map_err(sqlite("opening"))?;
     connection.busy_timeout(Duration::from_secs(2)).map_err(sqlite("opening"))?;
     if is_new {
         wal(&connection).map_err(sqlite("preparing"))?;
         create_schema(&connection)?;
-        return Ok(connection);
-    }
-    let version = check_identity(file, &connection)?;
-    wal(&connection).map_err(broken_or("preparing"))?;
-    if version == 0 {
-        create_schema(&connection)?;
-    }
-    for table in COUNTING_TABLES {
-        check(&connection, &format!("PRAGMA quick_check('{table}')"))?;
+    } else {
+        let version = check_identity(home.file(), &connection)?;
+        wal(&connection).map_err(broken_or("preparing"))?;
+        if version == 0 {
+            create_schema(&connection)?;
+        }
+        check_schema(&connection)?;
+        for table in COUNTING_TABLES {
+            check(&connection, &format!("PRAGMA quick_check('{table}')"))?;
+        }
     }
     Ok(connection)
+}
+
+/// The schema is kept as text, and a column whose name has changed by itself is no damage to SQLite. What others have
+/// added (`ANALYZE`, a replication tool) is none of ours.
+fn check_schema(connection: &Connection) -> Result<(), LedgerError> {
+    let statements = |connection: &Connection| -> rusqlite::Result<BTreeSet<Vec<u8>>> {
+        let sql = "SELECT CAST(sql AS BLOB) FROM sqlite_schema WHERE sql IS NOT NULL";
+        connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+    };
+    let fresh = Connection::open_in_memory().map_err(sqlite("checking"))?;
+    create_schema(&fresh)?;
+    let found = statements(connection).map_err(broken_or("checking"))?;
+    if statements(&fresh).map_err(sqlite("checking"))?.is_subset(&found) {
+        Ok(())
+    } else {
+        Err(LedgerError::Contradiction("its schema is not that of its version".into()))
+    }
 }
 
 fn check(connection: &Connection, pragma: &str) -> Result<(), LedgerError> {
@@ -247,11 +224,7 @@ fn check_identity(file: &Path, connection: &Connection) -> Result<i64, LedgerErr
 /// Damage is a contradiction, everything else (a full disk, no permission) is not.
 fn broken_or(doing: &'static str) -> impl Fn(rusqlite::Error) -> LedgerError {
     move |source| {
-        if is_damage(&source) {
-            LedgerError::Contradiction(source.to_string())
-        } else {
-            LedgerError::Sqlite { doing, source }
-        }
+        if is_damage(&source) { LedgerError::Contradiction(source.to_string()) } else { sqlite(doing)(source) }
     }
 }
 
@@ -277,26 +250,4 @@ fn create_schema(connection: &Connection) -> Result<(), LedgerError> {
         ))
     };
     create().map_err(sqlite("creating"))
-}
-
-/// Moves a file that is no usable ledger out of the way, with what belongs to it.
-fn set_aside(file: &Path, why: String) -> LedgerError {
-    let suffix = (1_u32..).map(|n| format!("set-aside-{n}"));
-    let kept = suffix.map(|suffix| file.with_extension(suffix)).find(|kept| !kept.exists());
-    let kept = kept.expect("one of the numbers is free");
-    for tail in ["", "-wal", "-shm"] {
-        let with_tail = |path: &Path| PathBuf::from(format!("{}{tail}", path.display()));
-        match fs::rename(with_tail(file), with_tail(&kept)) {
-            Err(error) if tail.is_empty() || error.kind() != std::io::ErrorKind::NotFound => {
-                let why = format!("{why}; moving it aside failed too: {error}");
-                return LedgerError::SetAside {
-                    file: file.display().to_string(),
-                    why,
-                    kept: file.display().to_string(),
-                };
-            }
-            _ => {}
-        }
-    }
-    LedgerError::SetAside { file: file.display().to_string(), why, kept: kept.display().to_string() }
 }

@@ -7,10 +7,11 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::{broken_or, sqlite};
 use crate::ledger::{
-    AccountBooks, Books, DURATION_BOUNDS, DomainBooks, DomainTotals, LedgerError, ScopeBooks, SeriesBooks, StreamLabels,
+    AccountBooks, Books, DURATION_BOUNDS, DomainBooks, DomainTotals, DurationHistogram, LedgerError, ScopeBooks,
+    SeriesBooks, StreamLabels,
 };
 use crate::listing::{Filter, Group, SliceCount, SliceId};
-use crate::reason::{Class, Reason};
+use crate::reason::{Class, Reason, TABLE};
 use crate::session::{Fact, GroupKey, IdentityKey, Name};
 
 pub(super) fn groups(connection: &Connection, keys: &[GroupKey]) -> Result<BTreeMap<GroupKey, Group>, LedgerError> {
@@ -46,13 +47,44 @@ pub(super) fn books(connection: &Connection) -> Result<Books, LedgerError> {
         series: series(connection)?,
         domains: domains(connection)?,
     };
-    let by_stream: u64 = books.series.iter().map(|series| series.total).sum();
-    let by_reason: u64 = books.domains.iter().flat_map(|domain| domain.total.disconnects).sum();
-    if by_stream != by_reason {
-        let why = format!("{by_stream} disconnects by stream, {by_reason} by reason");
-        return Err(LedgerError::Contradiction(why));
-    }
+    hold_sums_together(&books)?;
     Ok(books)
+}
+
+/// What is written together must come to the same, domain by domain and reason by reason: pages have no checksums, and
+/// this is what tells a total, a reason or a domain that has become another by itself.
+fn hold_sums_together(books: &Books) -> Result<(), LedgerError> {
+    let mut by_stream: HashMap<(&str, Reason), [u64; 2]> = HashMap::new();
+    for series in &books.series {
+        let [total, baseline] = by_stream.entry((&series.labels.domain, series.labels.reason)).or_default();
+        *total += series.total;
+        *baseline += series.baseline;
+    }
+    for domain in &books.domains {
+        for entry in &TABLE {
+            let reason = entry.reason as usize;
+            let by_reason = [domain.total.disconnects[reason], domain.baseline.disconnects[reason]];
+            let by_stream = by_stream.remove(&(&*domain.name, entry.reason)).unwrap_or_default();
+            if by_stream != by_reason {
+                return Err(unequal(&domain.name, &by_stream, "by stream", &by_reason, entry.name));
+            }
+        }
+        for totals in [&domain.total, &domain.baseline] {
+            let by_reason: u64 = totals.disconnects.iter().sum();
+            let by_duration: u64 = totals.durations.iter().map(DurationHistogram::count).sum();
+            if by_duration != by_reason {
+                return Err(unequal(&domain.name, &by_duration, "by duration", &by_reason, "by reason"));
+            }
+        }
+    }
+    match by_stream.into_iter().next() {
+        Some(((domain, reason), sums)) => Err(unequal(domain, &sums, "by stream", &[0, 0], reason.as_str())),
+        None => Ok(()),
+    }
+}
+
+fn unequal<T: std::fmt::Debug>(domain: &str, one: &T, of: &str, other: &T, of_other: &str) -> LedgerError {
+    LedgerError::Contradiction(format!("disconnects of {domain:?}: {one:?} {of}, {other:?} {of_other}"))
 }
 
 fn accounts(connection: &Connection) -> Result<BTreeMap<String, AccountBooks>, LedgerError> {
@@ -182,9 +214,10 @@ fn each(
         Ok(())
     };
     walk().map_err(|error| match error {
-        rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::IntegralValueOutOfRange(..) => {
-            LedgerError::Contradiction(error.to_string())
-        }
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::Utf8Error(..) => LedgerError::Contradiction(error.to_string()),
         error => broken_or("reading")(error),
     })
 }
