@@ -23,6 +23,7 @@ use super::prometheus::Door;
 use super::source::{Network, Source};
 use super::world::World;
 use crate::support::folder::Folder;
+use crate::support::metrics::Metrics;
 
 /// The account.
 pub(super) const ACCOUNT: &str = "main";
@@ -176,6 +177,12 @@ impl Machine {
     fn no_panic(&self, ended: Result<bool, JoinError>) {
         let fine = ended.as_ref().map_or_else(JoinError::is_cancelled, |kept| *kept || self.world.is_dead());
         self.world.promise(fine, || format!("a task ended with {ended:?}"));
+    }
+
+    /// The exporter's own metrics.
+    pub(super) fn page(&self) -> Metrics {
+        let families = self.metrics.gather(&Snapshot::default());
+        Metrics::parse(&prometheus::TextEncoder::new().encode_to_string(&families).unwrap())
     }
 
     /// Passes of a kind that have ended well.

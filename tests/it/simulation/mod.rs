@@ -12,6 +12,7 @@
 
 mod bugs;
 mod cloud;
+mod directed;
 mod disk;
 mod life;
 mod plan;

@@ -57,6 +57,8 @@ pub(super) struct Plan {
     pub(super) disk: DiskHabits,
     /// Share of requests that fail, each attempt on its own.
     pub(super) requests_fail: f64,
+    /// Seconds that every answer takes longer than usual.
+    pub(super) slow: u64,
     /// How many effects a life lasts at the most, if lives end.
     pub(super) life: Option<u64>,
     pub(super) clock_offset: i64,
@@ -73,6 +75,23 @@ pub(super) struct Plan {
     pub(super) steady: bool,
     /// The real ledger is kept beside the one on paper.
     pub(super) with_sqlite: bool,
+}
+
+impl Plan {
+    /// The same platform on a day on which nothing goes wrong.
+    pub(super) fn on_a_good_day(seed: u64) -> Self {
+        let terms = Terms { series_limit: 100_000, hold_max: Duration::from_secs(75) };
+        Self {
+            terms,
+            disasters: Vec::new(),
+            life: None,
+            disk: DiskHabits::default(),
+            requests_fail: 0.0,
+            slow: 0,
+            clock_offset: 0,
+            ..Self::new(seed)
+        }
+    }
 }
 
 /// One of `options`.
@@ -104,7 +123,8 @@ impl Plan {
         let mut habits = habits(dice, calm, steady);
         let life = (!calm && percent(dice, 60)).then(|| one_of(dice, &[20, 60, 200, 600]));
         let disasters = if calm { Vec::new() } else { disasters(dice, length, lookback, steady) };
-        let events = traffic::events(dice, length, lookback, late_rows_for, steady);
+        let storm = dice.u16(..300) == 0;
+        let events = traffic::events(dice, length, lookback, late_rows_for, steady, storm);
         if events.len() > 2_000 {
             // Ten rows at a time, that would take hours.
             habits.page_rows = 100;
@@ -121,6 +141,7 @@ impl Plan {
                 commits_fail: if calm { 0.0 } else { one_of(dice, &[0.0, 0.0, 0.02, 0.1]) },
                 openings_fail: if calm { 0.0 } else { one_of(dice, &[0.0, 0.01, 0.2]) },
             },
+            slow: if calm || !percent(dice, 10) { 0 } else { dice.u64(1..20) },
             requests_fail: if calm { 0.0 } else { one_of(dice, &[0.0, 0.03, 0.1, 0.3]) },
             life,
             clock_offset: if calm { 0 } else { one_of(dice, &[0, 0, 0, 2, -2, 60, -60, 3600, -3600, 315_360_000]) },

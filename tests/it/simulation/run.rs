@@ -38,14 +38,26 @@ pub(super) struct Outcome {
 
 /// Runs a seed with a mistake in the code, or without. `told` prints what happens.
 pub(super) fn run(seed: u64, bug: Option<Bug>, told: bool) -> Outcome {
+    run_plan(Plan::new(seed), seed, bug, told, |_| {})
+}
+
+/// Runs a plan, with everything that is left to chance decided by a seed, and has the machine looked at in the end.
+pub(super) fn run_plan(
+    plan: Plan,
+    seed: u64,
+    bug: Option<Bug>,
+    told: bool,
+    look: impl FnOnce(&Machine),
+) -> Outcome {
     plant(bug);
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let outcome = LocalSet::new().block_on(&runtime, async {
-        let mut run = Run::new(seed, told);
+        let mut run = Run::new(plan, seed, told);
         run.main_part().await;
         run.last_part().await;
         run.machine.kill().await;
+        look(&run.machine);
         let world = &run.machine.world;
         world.count(|tally| {
             tally.events = run.machine.plan.events.len() as u64;
@@ -72,8 +84,8 @@ struct Run {
 }
 
 impl Run {
-    fn new(seed: u64, told: bool) -> Self {
-        let plan = Arc::new(Plan::new(seed));
+    fn new(plan: Plan, seed: u64, told: bool) -> Self {
+        let plan = Arc::new(plan);
         let mut dice = fastrand::Rng::with_seed(seed ^ 0x5eed);
         let world = Arc::new(World::new(told));
         world.time.set_local_offset(plan.clock_offset);
@@ -84,7 +96,7 @@ impl Run {
         let disk = Arc::new(Mutex::new(Disk::new(IdentityKey::new(KEY), plan.disk, dice.fork())));
         let honest_from = START + i64::try_from(plan.length).expect("runs are short");
         let cloud = Cloud::new(plan.events.clone(), plan.habits.clone(), honest_from, dice.fork());
-        let weather = Weather { fails: plan.requests_fail, ..Weather::default() };
+        let weather = Weather { fails: plan.requests_fail, slow: plan.slow, ..Weather::default() };
         let domains = traffic::DOMAINS.map(Name::from).to_vec();
         let network =
             Arc::new(Network::new(Arc::clone(&world), cloud, Arc::clone(&disk), weather, domains, dice.fork()));

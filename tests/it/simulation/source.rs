@@ -20,6 +20,8 @@ pub(super) struct Weather {
     pub(super) hush_until: UnixSeconds,
     /// Share of attempts that fail.
     pub(super) fails: f64,
+    /// Seconds that every answer takes longer than usual.
+    pub(super) slow: u64,
 }
 
 /// The network between the exporter and the API, which outlives the process.
@@ -50,7 +52,7 @@ impl Network {
         let mut dice = self.dice.lock().unwrap();
         let weather = *self.weather.lock().unwrap();
         let now = self.world.time.true_now();
-        let quick = Duration::from_millis(dice.u64(5..300));
+        let quick = Duration::from_millis(dice.u64(5..300)) + Duration::from_secs(weather.slow);
         let api = |code: &str| ApiError::new(live::DESCRIBE_EVENTS, code, "so it is", None).into();
         let (action, host) = (live::DESCRIBE_EVENTS, "api.example".to_owned());
         if now < weather.outage_until {
@@ -82,6 +84,8 @@ pub(super) struct Source {
     per_second: f64,
     since: Duration,
     attempts: Mutex<u64>,
+    /// A request is on its way.
+    busy: Mutex<bool>,
     api_time: Mutex<Option<ApiTime>>,
 }
 
@@ -95,6 +99,7 @@ impl Source {
             patience: Patience::new(per_second, 4, Duration::from_millis(500)),
             per_second,
             attempts: Mutex::new(0),
+            busy: Mutex::new(false),
             api_time: Mutex::new(None),
         }
     }

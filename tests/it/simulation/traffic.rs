@@ -30,7 +30,7 @@ struct Manner {
 }
 
 /// Sessions that end from before the exporter starts until `length`, listed up to `late` seconds after.
-pub(super) fn events(dice: &mut fastrand::Rng, length: u64, lookback: u64, late: u64, steady: bool) -> Vec<Event> {
+pub(super) fn events(dice: &mut fastrand::Rng, length: u64, lookback: u64, late: u64, steady: bool, storm: bool) -> Vec<Event> {
     let [length, lookback, late] = [length, lookback, late].map(|seconds| i64::try_from(seconds).expect("small"));
     let manner = Manner {
         corrects: !steady && percent(dice, 60),
@@ -57,7 +57,7 @@ pub(super) fn events(dice: &mut fastrand::Rng, length: u64, lookback: u64, late:
             add(dice, &manner, end, 1, &mut events);
         }
     }
-    if percent(dice, 1) {
+    if storm {
         // More in one second, or in a few, than the API answers for.
         let end = START + dice.i64(0..length);
         let seconds = one_of(dice, &[1, 2, 30]);

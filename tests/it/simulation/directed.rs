@@ -1,0 +1,64 @@
+//! Faults of the catalogue (`FAULTS.md`) that only a simulated day can show, one at a time.
+
+use super::life::{ACCOUNT, Machine};
+use super::plan::{Disaster, Plan};
+use super::run::run_plan;
+use crate::support::metrics::Metrics;
+
+/// Runs a plan that must come out right, and looks at the exporter's own metrics at its end.
+fn comes_out_right(plan: Plan, seed: u64, look: impl FnOnce(&Metrics)) {
+    let looked = |machine: &Machine| look(&machine.page());
+    let outcome = run_plan(plan, seed, None, false, looked);
+    assert_eq!(outcome.broken, None, "seed {seed}");
+    assert!(outcome.tally.due > 20, "seed {seed}: {:?}", outcome.tally);
+}
+
+fn failures(metrics: &Metrics, error: &str) -> u64 {
+    let labels = [("account", ACCOUNT), ("kind", "poll"), ("error", error)];
+    metrics.count("tencent_live_exporter_poll_failures_total", &labels)
+}
+
+#[test]
+fn c1_a_clock_that_jumps_by_hours_and_years_costs_no_count_and_is_told() {
+    for (seed, offset) in (300..).zip([3600, -3600, 315_360_000, -315_360_000]) {
+        let mut plan = Plan::on_a_good_day(seed);
+        let third = plan.length / 3;
+        plan.disasters = vec![(third, Disaster::ClockSet(offset)), (third * 2, Disaster::ClockSet(0))];
+        comes_out_right(plan, seed, |metrics| {
+            let before_memory = offset < -1_000_000;
+            assert_eq!(failures(metrics, "clock") > 0, before_memory, "offset {offset}");
+        });
+    }
+}
+
+#[test]
+fn c3_a_machine_that_sleeps_goes_on_from_the_watermark() {
+    for seed in 310..314 {
+        let mut plan = Plan::on_a_good_day(seed);
+        plan.disasters = vec![(plan.length / 2, Disaster::Pause(plan.length / 10))];
+        comes_out_right(plan, seed, |metrics| assert_eq!(failures(metrics, "clock"), 0));
+    }
+}
+
+#[test]
+fn c7_polls_that_take_longer_than_their_interval_neither_overlap_nor_starve_the_sweeps() {
+    for seed in 320..323 {
+        let mut plan = Plan::on_a_good_day(seed);
+        plan.slow = plan.pace.interval.as_secs() + 5;
+        comes_out_right(plan, seed, |metrics| {
+            let passes = |kind| {
+                let labels = [("account", ACCOUNT), ("kind", kind)];
+                metrics.count("tencent_live_exporter_polls_total", &labels)
+            };
+            assert!(passes("poll") > 10 && passes("sweep") > 5, "{} {}", passes("poll"), passes("sweep"));
+        });
+    }
+}
+
+#[test]
+fn e1_e2_e4_e5_lives_of_a_few_effects_each_count_everything_once() {
+    for seed in 330..340 {
+        let plan = Plan { life: Some(12), ..Plan::on_a_good_day(seed) };
+        comes_out_right(plan, seed, |metrics| assert_eq!(failures(metrics, "clock"), 0));
+    }
+}
