@@ -25,8 +25,14 @@ const WITH_DOMAIN: u64 = 0x80;
 pub struct Books {
     /// By domain, app, stream and reason, as labels.
     series: Vec<([String; 3], Reason, u64)>,
-    /// By domain: counts by reason, and lengths of sessions by class.
-    domains: BTreeMap<String, (BTreeMap<usize, u64>, BTreeMap<usize, Vec<u64>>)>,
+    domains: BTreeMap<String, Domain>,
+}
+
+/// What happened in one domain.
+#[derive(Debug, Default)]
+struct Domain {
+    counts: BTreeMap<Reason, u64>,
+    lengths: BTreeMap<Class, Vec<u64>>,
 }
 
 impl Books {
@@ -63,10 +69,10 @@ impl Books {
     }
 
     fn add_to_domain(&mut self, domain: &str, reason: Reason, total: u64) {
-        let (reasons, classes) = self.domains.entry(domain.to_owned()).or_default();
-        let count = reasons.entry(reason as usize).or_default();
+        let domain = self.domains.entry(domain.to_owned()).or_default();
+        let count = domain.counts.entry(reason).or_default();
         *count = count.wrapping_add(total);
-        classes.entry(reason.class() as usize).or_default().push(total % LONGEST_SECONDS);
+        domain.lengths.entry(reason.class()).or_default().push(total % LONGEST_SECONDS);
     }
 
     /// The books as the exporter publishes them.
@@ -78,17 +84,19 @@ impl Books {
             StreamSeries { labels, shown: *shown, created: CREATED }
         });
         let series: Vec<StreamSeries> = series.collect();
-        let domains = self.domains.iter().map(|(domain, (reasons, classes))| {
+        let domains = self.domains.iter().map(|(name, domain)| {
             let mut durations = [DurationHistogram::default(); Class::ALL.len()];
-            for (class, lengths) in classes {
-                lengths.iter().for_each(|seconds| durations[*class].observe(*seconds));
+            for (class, lengths) in &domain.lengths {
+                for seconds in lengths {
+                    durations[*class as usize].observe(*seconds);
+                }
             }
             Arc::new(DomainSeries {
-                domain: domain.as_str().into(),
+                domain: name.as_str().into(),
                 created: CREATED,
-                disconnects: std::array::from_fn(|reason| reasons.get(&reason).copied().unwrap_or(0)),
+                disconnects: TABLE.each_ref().map(|entry| domain.counts.get(&entry.reason).copied().unwrap_or(0)),
                 durations,
-                last_end: std::array::from_fn(|class| classes.contains_key(&class).then_some(CREATED)),
+                last_end: Class::ALL.map(|class| domain.lengths.contains_key(&class).then_some(CREATED)),
             })
         });
         Snapshot {
@@ -114,10 +122,10 @@ impl Books {
                 put("tencent_live_stream_disconnects_created", &labels, CREATED.to_string());
             }
         }
-        for (domain, (reasons, classes)) in &self.domains {
+        for (name, domain) in &self.domains {
             for entry in &TABLE {
-                let labels = [("domain", &**domain), ("class", entry.class.as_str()), ("reason", entry.name)];
-                let count = reasons.get(&(entry.reason as usize)).copied().unwrap_or(0);
+                let labels = [("domain", &**name), ("class", entry.class.as_str()), ("reason", entry.name)];
+                let count = domain.counts.get(&entry.reason).copied().unwrap_or(0);
                 put("tencent_live_disconnects_total", &labels, count.to_string());
                 if created {
                     put("tencent_live_disconnects_created", &labels, CREATED.to_string());
@@ -125,8 +133,8 @@ impl Books {
             }
             for class in Class::ALL {
                 const DURATION: &str = "tencent_live_session_duration_seconds";
-                let labels = [("domain", &**domain), ("class", class.as_str())];
-                let lengths = classes.get(&(class as usize)).map_or(&[][..], Vec::as_slice);
+                let labels = [("domain", &**name), ("class", class.as_str())];
+                let lengths = domain.lengths.get(&class).map_or(&[][..], Vec::as_slice);
                 for bound in DURATION_BOUNDS {
                     let within = lengths.iter().filter(|seconds| **seconds <= bound).count();
                     put(&format!("{DURATION}_bucket"), &[labels[0], labels[1], ("le", &le(bound))], within.to_string());

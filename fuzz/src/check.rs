@@ -29,7 +29,7 @@ pub fn is_bounded(row: &Row) {
             assert!((31_536_000..=LATEST).contains(&session.end), "{}", session.end);
             assert!(session.reason_text.len() <= 1024 && session.client_ip.len() <= 128);
             assert!(session.resolution.len() <= 128);
-            assert!(session.duration.is_none_or(|seconds| seconds <= u64::from(u32::MAX)));
+            assert!(session.duration.is_none_or(|seconds| u32::try_from(seconds).is_ok()));
         }
     }
 }

@@ -5,8 +5,8 @@
 enum Expected {
     /// A value; in a list that has just begun also its end.
     Value { or_end: bool },
-    /// The name of a member; in an object that has just begun also its end.
-    Name { or_end: bool },
+    /// A member; in an object that has just begun also its end.
+    Member { or_end: bool },
     /// A comma, or the end of the list or object around.
     More,
 }
@@ -15,56 +15,46 @@ enum Expected {
 /// any bytes, bare control characters too; everything else is as RFC 8259 has it.
 #[must_use]
 pub fn is_one_value(bytes: &[u8]) -> bool {
-    let mut rest = bytes;
-    let mut open: Vec<u8> = Vec::new();
-    let mut expected = Expected::Value { or_end: false };
-    loop {
-        rest = past_white_space(rest);
-        let Some((first, after)) = rest.split_first() else { return false };
-        let after = match (expected, first) {
-            (Expected::Value { or_end: true }, b']') | (Expected::Name { or_end: true }, b'}') => {
-                close(&mut open, after)
-            }
-            (Expected::Value { .. }, b'[' | b'{') => {
-                open.push(*first);
-                let list = *first == b'[';
-                expected = if list { Expected::Value { or_end: true } } else { Expected::Name { or_end: true } };
-                rest = after;
-                continue;
-            }
-            (Expected::Value { .. }, _) => scalar(rest),
-            (Expected::Name { .. }, b'"') => {
-                let Some(colon) = string(rest).and_then(|rest| past_white_space(rest).strip_prefix(b":")) else {
-                    return false;
-                };
-                rest = colon;
-                expected = Expected::Value { or_end: false };
-                continue;
-            }
-            (Expected::Name { .. }, _) => None,
-            (Expected::More, b',') => {
-                rest = after;
-                let list = open.last() == Some(&b'[');
-                expected = if list { Expected::Value { or_end: false } } else { Expected::Name { or_end: false } };
-                continue;
-            }
-            (Expected::More, b']') if open.last() == Some(&b'[') => close(&mut open, after),
-            (Expected::More, b'}') if open.last() == Some(&b'{') => close(&mut open, after),
-            (Expected::More, _) => None,
-        };
-        let Some(after) = after else { return false };
-        if open.is_empty() {
-            return past_white_space(after).is_empty();
+    let mut open = Vec::new();
+    let mut state = Some((Expected::Value { or_end: false }, bytes));
+    while let Some((expected, rest)) = state {
+        if matches!(expected, Expected::More) && open.is_empty() {
+            return past_white_space(rest).is_empty();
         }
-        expected = Expected::More;
-        rest = after;
+        state = step(expected, past_white_space(rest), &mut open);
     }
+    false
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "one arm among others that may fail")]
-fn close<'a>(open: &mut Vec<u8>, after: &'a [u8]) -> Option<&'a [u8]> {
-    open.pop();
-    Some(after)
+/// Reads one token, or one member up to its colon: what comes after it, and where that begins.
+fn step<'a>(expected: Expected, rest: &'a [u8], open: &mut Vec<u8>) -> Option<(Expected, &'a [u8])> {
+    let (first, after) = rest.split_first()?;
+    match (expected, first) {
+        (Expected::Value { or_end: true }, b']') | (Expected::Member { or_end: true }, b'}') => {
+            open.pop();
+            Some((Expected::More, after))
+        }
+        (Expected::More, b']' | b'}') => {
+            let begun_by = if *first == b']' { b'[' } else { b'{' };
+            (open.pop() == Some(begun_by)).then_some((Expected::More, after))
+        }
+        (Expected::More, b',') if open.last() == Some(&b'[') => Some((Expected::Value { or_end: false }, after)),
+        (Expected::More, b',') => Some((Expected::Member { or_end: false }, after)),
+        (Expected::Value { .. }, b'[') => {
+            open.push(b'[');
+            Some((Expected::Value { or_end: true }, after))
+        }
+        (Expected::Value { .. }, b'{') => {
+            open.push(b'{');
+            Some((Expected::Member { or_end: true }, after))
+        }
+        (Expected::Value { .. }, _) => Some((Expected::More, scalar(rest)?)),
+        (Expected::Member { .. }, b'"') => {
+            let value = past_white_space(string(rest)?).strip_prefix(b":")?;
+            Some((Expected::Value { or_end: false }, value))
+        }
+        _ => None,
+    }
 }
 
 fn past_white_space(bytes: &[u8]) -> &[u8] {

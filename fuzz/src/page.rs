@@ -58,9 +58,9 @@ pub fn read(page: &[u8], openmetrics: bool) -> Result<Vec<Sample>, String> {
         }
     }
     samples.sort();
-    let same = |pair: &&[Sample]| pair[0].name == pair[1].name && pair[0].labels == pair[1].labels;
-    if let Some(pair) = samples.windows(2).find(same) {
-        return Err(format!("twice: {:?}", pair[0]));
+    let same = |[one, next]: &&[Sample; 2]| one.name == next.name && one.labels == next.labels;
+    if let Some([one, _]) = samples.array_windows().find(same) {
+        return Err(format!("twice: {one:?}"));
     }
     Ok(samples)
 }

@@ -25,7 +25,7 @@ fuzz_target!(|body: &[u8]| {
 
 /// Rows stand between commas, and so do the five members that a finished row has at least.
 fn holds_no_more_than(page: &Page, body: &[u8]) {
-    let commas = body.iter().filter(|byte| **byte == b',').count();
+    let commas = body.split(|byte| *byte == b',').count() - 1;
     let finished = page.rows.iter().filter(|row| matches!(row, Row::Finished(_))).count();
     assert!(page.rows.len().saturating_sub(1) + 4 * finished <= commas, "{} rows", page.rows.len());
     assert!(page.rows.len() <= 10_000);

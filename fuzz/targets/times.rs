@@ -15,7 +15,14 @@ fuzz_target!(|bytes: &[u8]| {
     // Any moment of the years 0 to 9999, written as documented, is read as that moment.
     if let Some(moment) = bytes.first_chunk::<8>() {
         let at = i64::from_le_bytes(*moment).rem_euclid(315_569_520_000) - 62_167_219_200;
-        assert_eq!(start(&calendar::written(at).expect("these years can be written")), Some(at));
+        let written = calendar::written(at).expect("these years can be written");
+        assert_eq!(start(&written), Some(at));
+        // The same clock face east or west of Greenwich is another moment.
+        let minutes = i64::from(bytes[bytes.len() - 1] & 0x7f);
+        for (sign, minutes) in [('+', minutes), ('-', -minutes)] {
+            let offset = format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60);
+            assert_eq!(start(&written.replace('Z', &offset)), Some(at - minutes * 60), "{written} at {offset}");
+        }
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let found = start(text);
