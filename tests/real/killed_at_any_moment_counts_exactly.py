@@ -126,6 +126,7 @@ def pair(stage, seed, kills):
     faults = "\n  ".join(f"{name}: {value}" for name, value in FAULTS.items())
     simulator = stage.simulator(SCENARIO % (seed, faults))
     watch, moments = Watch(), Counter()
+    print(f"seed {seed}")
     for number in range(kills):
         moments[live_and_die(stage, simulator, watch, chance)] += 1
         print(f"killed {number + 1}", flush=True)
@@ -164,10 +165,11 @@ def pairs(stage, seed, kills, at_once):
     def all_ended():
         nonlocal told
         outputs = [process.output() for process in started]
-        for process, output in zip(started, outputs):
-            check(process.child.poll() in (None, 0), f"{process.name}, alone: SEED={seed + started.index(process)} "
-                  f"KILLS={shares[started.index(process)]} PAIRS=1\n{output[-6000:]}")
-        done = sum(output.count("killed ") for output in outputs)
+        for number, (process, output) in enumerate(zip(started, outputs)):
+            wrong = "\n".join(line for line in output.splitlines() if not line.startswith("killed "))
+            check(process.child.poll() in (None, 0),
+                  f"{process.name}; alone: SEED={seed + number} KILLS={shares[number]} PAIRS=1\n{wrong}")
+        done = sum(output.count("\nkilled ") for output in outputs)
         if done * 10 // kills > told:
             told = done * 10 // kills
             print(f"{done} of {kills} kills", flush=True)
