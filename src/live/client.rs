@@ -1,5 +1,6 @@
 //! The client: signs, sends, tries again, learns the API's clock, reports.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ const CONTENT: &str = "application/json";
 
 /// Most pages of domains that are asked for.
 const MOST_DOMAIN_PAGES: u32 = 100;
+/// Most domains that are kept: as many as that many full pages hold, whatever size the pages really have.
+const MOST_DOMAINS: usize = (MOST_DOMAIN_PAGES * FULL_PAGE) as usize;
 
 /// One HTTP exchange with the API, or the attempt at one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -315,17 +318,15 @@ impl EventSource for Client {
 
     async fn push_domains(&self) -> Result<Vec<Domain>, CallError> {
         let mut domains: Vec<Domain> = Vec::new();
+        let mut names = BTreeSet::new();
         for number in 1..=MOST_DOMAIN_PAGES {
             let page = self.call(DESCRIBE_DOMAINS, request::domains(number, FULL_PAGE), wire::domains).await?;
             let known = domains.len();
             // A list that shifts while it is paged repeats domains, and so does a server that ignores the page number.
-            for domain in page.domains {
-                if !domains.iter().any(|other| other.name == domain.name) {
-                    domains.push(domain);
-                }
-            }
+            domains.extend(page.domains.into_iter().filter(|domain| names.insert(domain.name.clone())));
+            domains.truncate(MOST_DOMAINS);
             let complete = page.total.is_some_and(|total| domains.len() as u64 >= total);
-            if complete || domains.len() == known {
+            if complete || domains.len() == known || domains.len() == MOST_DOMAINS {
                 break;
             }
         }

@@ -69,7 +69,7 @@ pub trait EventSource: Send + Sync {
     /// Any [`CallError`]; nothing is known then.
     fn events(&self, query: &Query) -> impl Future<Output = Result<Page, CallError>> + Send;
 
-    /// The push domains of the account, switched on or off, each once; as many as paging brings up.
+    /// The push domains of the account, switched on or off, each once; as many as paging brings up, 10,000 at most.
     ///
     /// # Errors
     /// Any [`CallError`], also when only a later page failed.

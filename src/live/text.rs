@@ -8,7 +8,6 @@
 //! `\udcff`, and the byte makes a pair with a lone `\ud83d` before it; no encoder writes both bytes and escapes.)
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use serde_json::value::RawValue;
 
@@ -47,8 +46,12 @@ fn escaped(body: &[u8]) -> String {
     out
 }
 
+/// Digit by digit, since a body may need four million of them.
 fn push_escape(out: &mut String, unit: u16) {
-    write!(out, "\\u{unit:04x}").expect("writing to a String does not fail");
+    out.push_str("\\u");
+    for shift in [12, 8, 4, 0] {
+        out.push(char::from(b"0123456789abcdef"[usize::from(unit >> shift & 0xf)]));
+    }
 }
 
 /// The bytes of a string, or the digits of a number; nothing for any other value.

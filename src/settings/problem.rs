@@ -5,6 +5,9 @@ use std::fmt;
 /// The most characters of a value that a problem repeats.
 pub(super) const SHOWN_CHARS: usize = 64;
 
+/// The most problems that are told; a file that is no config file can have hundreds of thousands.
+const MOST_TOLD: usize = 1_000;
+
 /// What kind of mistake a [`Problem`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProblemKind {
@@ -90,21 +93,39 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with the settings, one line each; never a secret.
-#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-pub struct Problems(Vec<Problem>);
+/// Everything that is wrong with the settings, one line each; never a secret. Past 1,000 problems the rest is only
+/// counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Problems {
+    told: Vec<Problem>,
+    untold: usize,
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.told.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))?;
+        if self.untold > 0 { write!(f, "\nand {} more problems", self.untold) } else { Ok(()) }
+    }
+}
+
+impl std::error::Error for Problems {}
 
 impl Problems {
     /// Adds a problem.
     pub(super) fn push(&mut self, problem: Problem) {
-        self.0.push(problem);
+        self.push_with(|| problem);
+    }
+
+    /// Adds the problem that `make` describes, which is asked only if it is going to be told.
+    pub(super) fn push_with(&mut self, make: impl FnOnce() -> Problem) {
+        if self.told.len() < MOST_TOLD { self.told.push(make()) } else { self.untold += 1 }
     }
 
     /// Adds a problem unless it is there: two accounts that share a bad variable share one problem.
     pub(super) fn push_once(&mut self, problem: Problem) {
-        if !self.0.contains(&problem) {
-            self.0.push(problem);
+        if !self.told.contains(&problem) {
+            self.push(problem);
         }
     }
 
@@ -112,18 +133,18 @@ impl Problems {
     pub(super) fn blames(&self, path: &str) -> bool {
         let below =
             |key: &str| key.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
-        self.0.iter().any(|problem| below(&problem.key))
+        self.told.iter().any(|problem| below(&problem.key))
     }
 
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.told.is_empty()
     }
 
-    /// The problems: of the files first, then in the order of the keys.
+    /// The problems that are told: of the files first, then in the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
+        self.told.iter()
     }
 }
 
@@ -166,6 +187,19 @@ mod tests {
         assert_eq!(shown_key("<<"), "…");
         assert_eq!(shown_key("log.level"), "\"log.level\"");
         assert_eq!(shown_key(""), "\"\"");
+    }
+
+    #[test]
+    fn past_a_thousand_problems_the_rest_is_counted() {
+        let mut problems = Problems::default();
+        for number in 0..MOST_TOLD {
+            problems.push(Problem::new(ProblemKind::Missing, format!("a[{number}]"), "not set", "a value"));
+        }
+        assert!(problems.to_string().ends_with("\na[999]: not set; accepted: a value"));
+        problems.push_with(|| unreachable!("nobody is told of this one"));
+        problems.push(Problem::new(ProblemKind::Missing, "a[1001]", "not set", "a value"));
+        assert!(problems.to_string().ends_with("\na[999]: not set; accepted: a value\nand 2 more problems"));
+        assert_eq!(problems.iter().count(), MOST_TOLD);
     }
 
     #[test]

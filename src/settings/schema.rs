@@ -141,8 +141,8 @@ pub(super) fn check(value: &Value, shape: &Shape, path: &str, problems: &mut Pro
                 if let Some(child) = shape.child(name) {
                     check(value, child, &join(path, name), problems);
                 } else {
-                    let key = join(path, &shown_key(name));
-                    problems.push(unknown_key(key, name, shape).with_origin(value.origin()));
+                    let key = || join(path, &shown_key(name));
+                    problems.push_with(|| unknown_key(key(), name, shape).with_origin(value.origin()));
                 }
             }
         }

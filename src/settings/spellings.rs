@@ -11,15 +11,16 @@ pub(super) fn read(root: &Section<'_>) -> Vec<(String, Reason)> {
     let mut spellings = Vec::new();
     let mut entries = Vec::new();
     for (text, entry) in root.texts("reasons") {
-        let reason = entry.read(&accepted(entry.text), |name| match Reason::from_name(name) {
-            Some(Reason::Unmapped) => Err("is for what no spelling matches".to_owned()),
-            Some(reason) => Ok(reason),
-            None => Err("not a reason".to_owned()),
-        });
-        if let Some(reason) = reason {
-            spellings.push((text.to_owned(), reason));
-            entries.push(entry);
-        }
+        let wrong = match Reason::from_name(entry.text) {
+            Some(Reason::Unmapped) => "is for what no spelling matches",
+            Some(reason) => {
+                spellings.push((text.to_owned(), reason));
+                entries.push(entry);
+                continue;
+            }
+            None => "not a reason",
+        };
+        entry.refuse(ProblemKind::BadValue, wrong, &accepted(entry.text));
     }
     if spellings.is_empty() {
         return spellings;

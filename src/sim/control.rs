@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `GET /-/healthy` | answers `ok` |
 //! | `GET /-/truth?since=UNIX` | what has been shown-able so far, see [`super::Truth::to_json`] |
-//! | `GET /-/requests` | `{"count":…,"recent":[…]}` |
+//! | `GET /-/requests` | `{"count":…,"faults":{"throttle":…},"recent":[…]}` |
 //! | `POST /-/events` | publishes a JSON array of [`super::Event`]s, answers their ids |
 //! | `POST /-/hide`, `/-/show` | hides or shows the events of a JSON array of ids |
 //! | `POST /-/quirks`, `/-/faults` | overwrites the named members, answers all of them |
@@ -36,7 +36,8 @@ pub(super) fn answer(world: &World, method: &str, path: &str, query: &str, body:
         },
         ("GET", "/-/requests") => {
             let requests = world.requests();
-            reply(world, Ok(serde_json::json!({"count": requests.count, "recent": requests.recent})))
+            let (count, faults, recent) = (requests.count, requests.faults, requests.recent);
+            reply(world, Ok(serde_json::json!({"count": count, "faults": faults, "recent": recent})))
         }
         ("POST", "/-/events") => {
             let ids = parsed::<Vec<Event>>(body).map(|events| world.publish_all(events));

@@ -55,6 +55,8 @@ pub struct Request {
 pub struct Requests {
     /// All requests so far.
     pub count: u64,
+    /// How many of them met a fault, by [`Fault::name`].
+    pub faults: BTreeMap<&'static str, u64>,
     /// The last 10,000, oldest first.
     pub recent: Vec<Request>,
 }
@@ -72,6 +74,7 @@ pub(super) struct State {
     pub(super) keys: Keys,
     pub(super) request_count: u64,
     requests: VecDeque<Request>,
+    requests_by_fault: BTreeMap<&'static str, u64>,
     /// Second and number of requests in it, by action.
     pub(super) requests_in: HashMap<String, (UnixSeconds, u32)>,
     /// Changes to come, by the second they come.
@@ -101,6 +104,7 @@ impl World {
             keys,
             request_count: 0,
             requests: VecDeque::new(),
+            requests_by_fault: BTreeMap::new(),
             requests_in: HashMap::new(),
             changes: BTreeMap::new(),
             classifier: Classifier::new(&[]),
@@ -222,7 +226,11 @@ impl World {
     #[must_use]
     pub fn requests(&self) -> Requests {
         let state = self.present().0;
-        Requests { count: state.request_count, recent: state.requests.iter().cloned().collect() }
+        Requests {
+            count: state.request_count,
+            faults: state.requests_by_fault.clone(),
+            recent: state.requests.iter().cloned().collect(),
+        }
     }
 
     /// Generates no further sessions and cuts short nothing; what has ended is still published when it is due.
@@ -296,6 +304,9 @@ impl State {
     }
 
     pub(super) fn log(&mut self, request: Request) {
+        if let Some(fault) = request.fault {
+            *self.requests_by_fault.entry(fault).or_default() += 1;
+        }
         if self.requests.len() == REMEMBERED_REQUESTS {
             self.requests.pop_front();
         }

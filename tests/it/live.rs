@@ -303,6 +303,18 @@ async fn domains_are_paged_through() {
 }
 
 #[tokio::test]
+async fn domains_without_end_are_read_up_to_a_bound() {
+    let page = |number: u32| {
+        let list: Vec<String> = (0..9_000).map(|n| format!(r#"{{"Name":"d{number}-{n}"}}"#)).collect();
+        Step::ok(format!(r#"{{"Response":{{"AllCount":9000000,"DomainList":[{}]}}}}"#, list.join(",")))
+    };
+    let server = Scripted::start((0..5).map(page)).await;
+    let domains = Bench::of(&server).client.push_domains().await.unwrap();
+    assert_eq!((domains.len(), server.requests().len()), (10_000, 2));
+    assert_eq!(domains[9_999].name, "d1-999".into());
+}
+
+#[tokio::test]
 async fn a_server_that_ignores_the_page_number_ends_the_paging() {
     let same = Step::ok(r#"{"Response":{"AllCount":9,"DomainList":[{"Name":"d","Status":1}]}}"#);
     let server = Scripted::start(vec![same; 5]).await;

@@ -358,6 +358,15 @@ fn a_file_that_is_not_text_or_too_large_or_not_there_is_one_problem() {
 }
 
 #[test]
+fn a_file_of_nothing_but_mistakes_is_told_in_a_thousand_lines() {
+    let text = format!("accounts: [{}]", vec!["~"; 500_000].join(","));
+    let found = problems(Settings::from_yaml(&text, keys()));
+    assert_eq!(found.lines().count(), 1_001);
+    assert!(found.len() < 200_000, "{} bytes", found.len());
+    assert!(found.ends_with("\nand 499000 more problems"), "{}", &found[found.len() - 100..]);
+}
+
+#[test]
 fn problems_have_a_key_and_a_kind_out_of_a_closed_list() {
     let kinds = ["file", "syntax", "unknown_key", "bad_value", "missing", "contradiction"];
     let found = load_with_comments(Path::new("tests/settings/everything.bad.yaml")).unwrap_err();

@@ -789,6 +789,7 @@ fn scripts_drive_the_simulation_over_http() {
     assert_eq!(lab.call("DescribeLiveDomains", &json!({})).status, 503);
     let log = lab.get("/-/requests").json();
     assert_eq!((&log["count"], &log["recent"][1]["outcome"]), (&json!(3), &json!("RequestLimitExceeded")));
+    assert_eq!(log["faults"], json!({"http": 1, "throttle": 1}));
     assert_eq!(lab.post("/-/stop-traffic?late=now", &json!({})).json()["published"], 3);
     assert_eq!(lab.get("/nowhere").status, 404);
 }

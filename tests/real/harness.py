@@ -175,6 +175,10 @@ class Simulator:
         """Publishes events; all keys of the simulator's `Event` can be used."""
         return post(f"{self.endpoint}/-/events", events)["ids"]
 
+    def faults(self):
+        """How many requests have met a fault."""
+        return sum(json.loads(get(f"{self.endpoint}/-/requests")[0])["faults"].values())
+
     def stop_traffic(self):
         """No new sessions; what waits to be published is published at once."""
         post(f"{self.endpoint}/-/stop-traffic?late=now", {})
