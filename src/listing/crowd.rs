@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::pass::Unsettled;
 use super::query::{FULL_PAGE, Filter, Page, Row, Window};
 use super::slice::CROWDED;
+use crate::clock::UnixSeconds;
 use crate::planted::{Bug, planted};
 use crate::session::{GroupId, Name, PushSession};
 
@@ -110,19 +111,16 @@ impl Crowd {
 
     /// The groups that no single page has shown whole.
     pub(super) fn groups_on_several_pages(&self) -> Vec<Unsettled> {
-        let mut ends: BTreeMap<GroupId, Unsettled> = BTreeMap::new();
+        let mut groups: BTreeMap<GroupId, (Vec<UnixSeconds>, u64)> = BTreeMap::new();
         for (session, rows) in &self.most_together {
             let group = session.group();
-            if self.pages_of_group.get(&group).is_none_or(|pages| pages.len() < 2) {
-                continue;
+            if self.pages_of_group.get(&group).is_some_and(|pages| pages.len() > 1) {
+                let (ends, known) = groups.entry(group).or_default();
+                ends.push(session.end);
+                *known += rows;
             }
-            let first = || Unsettled { group: group.clone(), first_end: session.end, last_end: session.end, rows: 0 };
-            let unsettled = ends.entry(group.clone()).or_insert_with(first);
-            unsettled.first_end = unsettled.first_end.min(session.end);
-            unsettled.last_end = unsettled.last_end.max(session.end);
-            unsettled.rows += rows;
         }
-        ends.into_values().collect()
+        groups.into_iter().map(|(group, (ends, rows))| Unsettled::new(group, ends, rows)).collect()
     }
 
     /// What a mistake makes of the pages.

@@ -261,11 +261,9 @@ impl Bench<'_> {
 }
 
 fn unsettled(group: GroupId, view: &[Fact], known: &Group) -> Unsettled {
-    let ends = || view.iter().chain(known.accounted()).map(|fact| fact.end);
-    let first_end = ends().min().unwrap_or(group.start);
-    let last_end = ends().max().unwrap_or(group.start);
+    let ends = view.iter().chain(known.accounted()).map(|fact| fact.end).collect();
     let rows = view.len().max(known.accounted().len()) as u64;
-    Unsettled { group, first_end, last_end, rows }
+    Unsettled::new(group, ends, rows)
 }
 
 #[cfg(test)]

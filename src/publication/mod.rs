@@ -23,8 +23,8 @@ use scrapers::Scrapers;
 pub use snapshot::{BLOCK_SERIES, DomainSeries, Snapshot, StreamBlock, StreamSeries};
 
 use crate::ledger::{Books, DomainBooks, DomainId, Posting, Release, SeriesBooks, SeriesId};
-use crate::planted::{Bug, planted};
 pub use crate::ledger::{DURATION_BOUNDS, DurationHistogram, StreamLabels};
+use crate::planted::{Bug, planted};
 
 /// The label value of what the series limit folds together.
 pub const OVERFLOW: &str = "__overflow__";

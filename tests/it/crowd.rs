@@ -47,8 +47,8 @@ fn answer(rows: &[PushSession], query: &Query) -> Page {
 /// Lists `rows` as a poll does and returns how many were counted.
 fn list(rows: &[PushSession]) -> (usize, Tally) {
     let (key, slices) = (IdentityKey::new([7; 16]), Slices::new());
-    let window = Window { start: SECOND - 100, end: SECOND + 100 };
-    let bounds = Bounds { floor: SECOND - 10_000, now: SECOND + 100 };
+    let window = Window { start: SECOND - 100, end: SECOND + 1_000 };
+    let bounds = Bounds { floor: SECOND - 10_000, now: SECOND + 1_000 };
     let mut pass = Pass::poll(Filter::default(), [window], bounds);
     let mut groups: BTreeMap<GroupId, Group> = BTreeMap::new();
     while let Some(query) = pass.next(&slices) {
@@ -59,9 +59,12 @@ fn list(rows: &[PushSession]) -> (usize, Tally) {
         }
         let mut unsettled = Vec::new();
         for (group, view) in views {
-            let growth = groups.entry(group.clone()).or_default().grow(&view);
+            let known = groups.entry(group.clone()).or_default();
+            let growth = known.grow(&view);
             if !growth.unaccounted.is_empty() && !reading.confirming {
-                unsettled.push(Unsettled { group, first_end: SECOND, last_end: SECOND, rows: 1 });
+                let ends = view.iter().chain(known.accounted()).map(|fact| fact.end).collect();
+                let rows = view.len().max(known.accounted().len()) as u64;
+                unsettled.push(Unsettled::new(group, ends, rows));
             }
         }
         if !unsettled.is_empty() {
@@ -82,4 +85,16 @@ fn a9_more_sessions_of_one_stream_in_one_second_than_a_response_holds_are_counte
     let (counted, tally) = list(&burst(350, 350));
     assert!(tally.incomplete_listings > 0, "{tally:?}");
     assert_eq!(counted, usize::try_from(FULL_PAGE).unwrap());
+}
+
+#[test]
+fn two_sessions_of_one_second_are_counted_though_a_page_of_their_stream_s_ended_between_them() {
+    let mut rows = burst(152, 152);
+    // A push that lasts, and one that was refused as it began; then its publisher is refused again every other second.
+    rows[0].end = SECOND + 400;
+    for (row, at) in rows[2..].iter_mut().zip((SECOND + 2..).step_by(2)) {
+        (row.start, row.end) = (at, at);
+    }
+    let (counted, tally) = list(&rows);
+    assert_eq!((counted, tally.incomplete_listings), (152, 0), "{tally:?}");
 }

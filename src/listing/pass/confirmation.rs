@@ -1,36 +1,59 @@
 //! One narrow question about one group, when its rows have not been seen together.
+//!
+//! Asked for is the group's stream around the ends of its rows. Where the API's window is of starts that shows none of
+//! them; then it is asked for around its start. When a page of the stream's other sessions ended in between, the ends are
+//! asked for one by one, and the first of them again: if that has not changed meanwhile, all were there at once.
 
 use super::{Pass, Progress, Reading, Verdict};
 use crate::clock::UnixSeconds;
 use crate::listing::query::{FULL_PAGE, Filter, Page, Query, Window};
-use crate::session::GroupId;
+use crate::session::{GroupId, PushSession};
 
 /// Most groups of one pass that are confirmed; past it the rest is left to later passes.
 const MOST_CONFIRMATIONS: usize = 2_000;
+
+/// Most ends that are asked for one by one.
+const MOST_ENDS: usize = 20;
 
 /// A group of which a view showed rows that are not accounted for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsettled {
     /// The group.
     pub group: GroupId,
-    /// The earliest end among its rows.
-    pub first_end: UnixSeconds,
-    /// The latest end among its rows.
-    pub last_end: UnixSeconds,
+    /// When its rows end, each end once, in their order; at least one.
+    pub ends: Vec<UnixSeconds>,
     /// How many of its rows are known to be there.
     pub rows: u64,
+}
+
+impl Unsettled {
+    /// A group with `rows` rows that end at `ends`, or one that starts and ends in the same second.
+    #[must_use]
+    pub fn new(group: GroupId, mut ends: Vec<UnixSeconds>, rows: u64) -> Self {
+        ends.sort_unstable();
+        ends.dedup();
+        if ends.is_empty() {
+            ends.push(group.start);
+        }
+        Self { group, ends, rows }
+    }
+}
+
+/// Where a group is looked for.
+#[derive(Debug)]
+enum Look {
+    /// From its first end to its last.
+    Ends,
+    /// At each of its ends, then at the first again; what they showed so far.
+    EndByEnd(Vec<Vec<PushSession>>),
+    /// At its start. `excluded`: the looks before have shown that it is not listed by its ends.
+    Start { excluded: bool },
 }
 
 #[derive(Debug)]
 pub(super) struct Confirmation {
     unsettled: Unsettled,
-    around_start: bool,
-    /// Whether the responses so far held all of their rows.
-    whole: bool,
-    /// Whether one of them showed the group.
-    shown: bool,
-    /// Most rows of the group in one of them.
-    most_rows: u64,
+    look: Look,
 }
 
 impl Pass {
@@ -44,52 +67,89 @@ impl Pass {
                 continue;
             }
             self.confirmed.insert(unsettled.group.clone());
-            self.confirmations.push(Confirmation {
-                unsettled,
-                around_start: false,
-                whole: true,
-                shown: false,
-                most_rows: 0,
-            });
+            self.confirmations.push(Confirmation { unsettled, look: Look::Ends });
         }
     }
 
-    pub(super) fn confirm_with(&mut self, mut confirmation: Confirmation, verdict: Verdict, page: Page) -> Reading {
+    pub(super) fn confirm_with(&mut self, confirmation: Confirmation, verdict: Verdict, page: Page) -> Reading {
+        let Confirmation { unsettled, look } = confirmation;
+        let mut reading = Reading { confirming: true, ..self.read(page) };
+        let rows = reading.sessions.iter().filter(|session| session.is_of(&unsettled.group)).count();
         let whole = verdict == Verdict::Leaf;
-        confirmation.whole &= whole;
-        if !whole {
+        match look {
+            Look::Ends | Look::Start { excluded: true } if whole && rows > 0 => {
+                self.compare(&unsettled, rows);
+                reading.revises = Some(unsettled.group);
+            }
+            Look::Ends if whole => self.look_at_start(unsettled, true),
+            Look::Ends if verdict == Verdict::Overfull && (2..=MOST_ENDS).contains(&unsettled.ends.len()) => {
+                self.confirmations.push(Confirmation { unsettled, look: Look::EndByEnd(Vec::new()) });
+            }
+            Look::EndByEnd(views) if whole => self.join(unsettled, views, &mut reading.sessions),
+            Look::Ends | Look::EndByEnd(_) => self.look_at_start(unsettled, false),
+            // What was shown counts, but there may be more.
+            Look::Start { .. } => self.mark_incomplete(),
+        }
+        reading
+    }
+
+    /// Adds the view of one end, and when the first has been seen again unchanged, makes one view of all.
+    fn join(&mut self, unsettled: Unsettled, mut views: Vec<Vec<PushSession>>, sessions: &mut Vec<PushSession>) {
+        let end = end_asked_for(&unsettled, &views);
+        let is_of_it = |session: &PushSession| session.end == end && session.is_of(&unsettled.group);
+        let mut view: Vec<PushSession> = sessions.iter().filter(|session| is_of_it(session)).cloned().collect();
+        view.sort_unstable();
+        if views.len() < unsettled.ends.len() {
+            views.push(view);
+            self.confirmations.push(Confirmation { unsettled, look: Look::EndByEnd(views) });
+        } else if views.first() != Some(&view) {
+            self.mark_incomplete();
+        } else {
+            let joined = views.concat();
+            if joined.is_empty() {
+                self.look_at_start(unsettled, true);
+                return;
+            }
+            self.compare(&unsettled, joined.len());
+            sessions.retain(|session| !session.is_of(&unsettled.group));
+            sessions.extend(joined);
+        }
+    }
+
+    fn look_at_start(&mut self, unsettled: Unsettled, excluded: bool) {
+        if unsettled.group.start > self.bounds.floor {
+            self.confirmations.push(Confirmation { unsettled, look: Look::Start { excluded } });
+        } else {
             self.mark_incomplete();
         }
-        let reading = self.read(page);
-        let group = &confirmation.unsettled.group;
-        let rows = reading.sessions.iter().filter(|session| session.is_of(group)).count() as u64;
-        let shown = rows > 0;
-        // Around its ends a group is shown whole or, where the API's window is of starts, not at all. Around its start
-        // it may be shown in part, unless that is the only place where it is shown.
-        let revises = (confirmation.whole && shown && !confirmation.shown).then(|| group.clone());
-        confirmation.shown |= shown;
-        confirmation.most_rows = confirmation.most_rows.max(rows);
-        if !confirmation.around_start && group.start > self.bounds.floor {
-            self.confirmations.push(Confirmation { around_start: true, ..confirmation });
-        } else if confirmation.most_rows < confirmation.unsettled.rows {
-            // Rows that are known to be there were not shown: nothing is confirmed, the slice has to be listed again.
+    }
+
+    /// Where rows that are known to be there were not shown, nothing is confirmed: the slice has to be listed again.
+    fn compare(&mut self, unsettled: &Unsettled, rows: usize) {
+        if (rows as u64) < unsettled.rows {
             self.mark_incomplete();
         }
-        Reading { confirming: true, revises, ..reading }
     }
 
     pub(super) fn confirmation_query(&self, confirmation: &Confirmation) -> Query {
-        let Unsettled { group, first_end, last_end, .. } = &confirmation.unsettled;
-        let window = if confirmation.around_start {
-            Window { start: group.start, end: group.start }
-        } else {
-            Window { start: *first_end, end: *last_end }
+        let Unsettled { group, ends, .. } = &confirmation.unsettled;
+        let (start, end) = match &confirmation.look {
+            Look::Ends => (ends[0], ends[ends.len() - 1]),
+            Look::EndByEnd(views) => {
+                (end_asked_for(&confirmation.unsettled, views), end_asked_for(&confirmation.unsettled, views))
+            }
+            Look::Start { .. } => (group.start, group.start),
         };
         let filter = Filter {
             domain: Some(group.domain.clone()),
             app: Some(group.app.clone()),
             stream: Some(group.stream.clone()),
         };
-        Query { window: self.padded(window), filter, page: 1, page_size: FULL_PAGE }
+        Query { window: self.padded(Window { start, end }), filter, page: 1, page_size: FULL_PAGE }
     }
+}
+
+/// Each end in turn, then the first again.
+fn end_asked_for(unsettled: &Unsettled, views: &[Vec<PushSession>]) -> UnixSeconds {
+    unsettled.ends[views.len() % unsettled.ends.len()]
 }

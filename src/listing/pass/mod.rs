@@ -321,8 +321,7 @@ impl Pass {
     }
 
     fn complete_markers(&mut self) {
-        let is_marker =
-            |task: &mut Task| matches!(task, Task::Reached(_) | Task::Remember { .. } | Task::Parts { .. });
+        let is_marker = |task: &mut Task| matches!(task, Task::Reached(_) | Task::Remember { .. } | Task::Parts { .. });
         while let Some(marker) = self.stack.pop_if(is_marker) {
             self.complete(&marker);
         }

@@ -241,7 +241,8 @@ impl<S: EventSource> AccountLoop<S> {
         self.discover(now).await?;
         let mut outcome = Ok(());
         // A scope that is new to an account goes on from where the account was before this poll.
-        let account_at = self.books.as_ref().and_then(|books| books.scopes.values().filter_map(|at| at.watermark).min());
+        let account_at =
+            self.books.as_ref().and_then(|books| books.scopes.values().filter_map(|at| at.watermark).min());
         for scope in self.scopes.clone() {
             let done = self.poll_scope(&scope, since, account_at, now).await;
             self.listed_any |= done.is_ok();

@@ -230,7 +230,8 @@ impl Ledger for PaperLedger {
         let books = self.disk.lock().unwrap().books();
         if let Some(sqlite) = &mut self.sqlite {
             let real = sqlite.read()?;
-            let same = (&real.accounts, &real.series, &real.domains) == (&books.accounts, &books.series, &books.domains);
+            let same =
+                (&real.accounts, &real.series, &real.domains) == (&books.accounts, &books.series, &books.domains);
             self.world.promise(same, || format!("SQLite has {real:?}\nand should have {books:?}"));
         }
         Ok(books)

@@ -8,9 +8,7 @@ use tencent_live_exporter::clock::Clock as _;
 use tencent_live_exporter::ledger::{Ledger as _, LedgerError, SqliteLedger};
 use tencent_live_exporter::live;
 use tencent_live_exporter::metrics::{OwnMetrics, POLL_ERRORS};
-use tencent_live_exporter::poller::{
-    AccountLoop, AccountOptions, ClientIp, Keeper, KeeperHandle, KeeperOptions, Pace,
-};
+use tencent_live_exporter::poller::{AccountLoop, AccountOptions, ClientIp, Keeper, KeeperHandle, KeeperOptions, Pace};
 use tencent_live_exporter::publication::Snapshot;
 use tencent_live_exporter::reason::Classifier;
 use tencent_live_exporter::status::Board;

@@ -75,9 +75,14 @@ fn years_of_polling_come_out_exactly_right() {
     let (tally, failed) = try_seeds(first..first + seeds, None);
     println!("simulation: {seeds} seeds, {tally:?}");
     if let Some((seed, broken)) = failed {
-        panic!("seed {seed}: {broken}\nreplay it: SIMULATION_SEED={seed} cargo test --test it simulation::years -- --nocapture");
+        panic!(
+            "seed {seed}: {broken}\nreplay it: SIMULATION_SEED={seed} cargo test --test it simulation::years -- --nocapture"
+        );
     }
-    assert!(tally.due * 5 > tally.events * 2, "too little of what happens has to be counted to prove anything: {tally:?}");
+    assert!(
+        tally.due * 5 > tally.events * 2,
+        "too little of what happens has to be counted to prove anything: {tally:?}"
+    );
 }
 
 #[test]

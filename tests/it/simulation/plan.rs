@@ -89,6 +89,8 @@ impl Plan {
             requests_fail: 0.0,
             slow: 0,
             clock_offset: 0,
+            // Disasters are still to come.
+            calm: false,
             ..Self::new(seed)
         }
     }

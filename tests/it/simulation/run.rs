@@ -42,13 +42,7 @@ pub(super) fn run(seed: u64, bug: Option<Bug>, told: bool) -> Outcome {
 }
 
 /// Runs a plan, with everything that is left to chance decided by a seed, and has the machine looked at in the end.
-pub(super) fn run_plan(
-    plan: Plan,
-    seed: u64,
-    bug: Option<Bug>,
-    told: bool,
-    look: impl FnOnce(&Machine),
-) -> Outcome {
+pub(super) fn run_plan(plan: Plan, seed: u64, bug: Option<Bug>, told: bool, look: impl FnOnce(&Machine)) -> Outcome {
     plant(bug);
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -189,8 +183,8 @@ impl Run {
             Disaster::Hush(seconds) => weather.hush_until = until(seconds),
             Disaster::Reload { percent, overlap } => {
                 let pace = self.machine.pace;
-                let lookback = (pace.sweep_lookback * u32::try_from(percent).expect("small") / 100)
-                    .max(Duration::from_secs(600));
+                let lookback =
+                    (pace.sweep_lookback * u32::try_from(percent).expect("small") / 100).max(Duration::from_secs(600));
                 let pace = Pace {
                     sweep_lookback: Duration::from_secs(lookback.as_secs()),
                     horizon: Duration::from_secs(lookback.as_secs() * 3 / 2),

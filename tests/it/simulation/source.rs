@@ -138,8 +138,11 @@ impl Source {
         let world = &network.world;
         world.survives().await;
         self.keeps_its_budget();
+        let busy = std::mem::replace(&mut *self.busy.lock().unwrap(), true);
+        world.promise(!busy, || "two requests at once: polls overlap".into());
         let (error, takes) = network.fate();
         tokio::time::sleep(takes).await;
+        *self.busy.lock().unwrap() = false;
         let now = world.time.true_now();
         let answer = match error {
             Some(error) => {

@@ -30,7 +30,14 @@ struct Manner {
 }
 
 /// Sessions that end from before the exporter starts until `length`, listed up to `late` seconds after.
-pub(super) fn events(dice: &mut fastrand::Rng, length: u64, lookback: u64, late: u64, steady: bool, storm: bool) -> Vec<Event> {
+pub(super) fn events(
+    dice: &mut fastrand::Rng,
+    length: u64,
+    lookback: u64,
+    late: u64,
+    steady: bool,
+    storm: bool,
+) -> Vec<Event> {
     let [length, lookback, late] = [length, lookback, late].map(|seconds| i64::try_from(seconds).expect("small"));
     let manner = Manner {
         corrects: !steady && percent(dice, 60),
