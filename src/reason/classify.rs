@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use super::{Reason, TABLE};
 
 /// Matches `StopReason` texts against the table and the extra spellings of the configuration.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Classifier {
     by_spelling: HashMap<String, Reason>,
     by_code: HashMap<&'static str, Reason>,

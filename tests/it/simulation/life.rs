@@ -35,6 +35,7 @@ pub(super) struct Machine {
     pub(super) door: Arc<Door>,
     pub(super) metrics: Arc<OwnMetrics>,
     pub(super) folder: Option<Folder>,
+    classifier: Classifier,
     /// The settings in force.
     pub(super) pace: Pace,
     life: Option<Life>,
@@ -54,6 +55,7 @@ impl Machine {
         network: &Arc<Network>,
         door: &Arc<Door>,
         folder: Option<Folder>,
+        classifier: Classifier,
     ) -> Self {
         let metrics = OwnMetrics::new(
             &[ACCOUNT.to_owned()],
@@ -71,6 +73,7 @@ impl Machine {
             door: Arc::clone(door),
             metrics: Arc::new(metrics.unwrap()),
             folder,
+            classifier,
             pace: plan.pace,
             life: None,
         }
@@ -86,7 +89,7 @@ impl Machine {
         let sqlite = self.folder.as_ref().map(|folder| SqliteLedger::open(&folder.join("state")).unwrap());
         let ledger = PaperLedger { disk: Arc::clone(&self.disk), world: Arc::clone(&self.world), sqlite };
         let options = KeeperOptions {
-            classifier: Classifier::new(&[]),
+            classifier: self.classifier.clone(),
             terms: self.plan.terms,
             client_ip: ClientIp::Masked,
             clock: self.clock(),

@@ -113,7 +113,7 @@ impl Plan {
         let calm = percent(dice, 15);
         let steady = calm || percent(dice, 35);
         let interval = one_of(dice, &[10, 30, 30, 60, 300]);
-        let length = (interval * dice.u64(40..120)).max(1800);
+        let length = (interval * dice.u64(25..70)).max(900);
         let short = percent(dice, 15);
         let lookback = if short { length / dice.u64(2..5) } else { (length * dice.u64(15..40) / 10).max(HOUR) };
         let pace = pace(dice, interval, lookback, length);
@@ -125,7 +125,7 @@ impl Plan {
         let mut habits = habits(dice, calm, steady);
         let life = (!calm && percent(dice, 60)).then(|| one_of(dice, &[20, 60, 200, 600]));
         let disasters = if calm { Vec::new() } else { disasters(dice, length, lookback, steady) };
-        let storm = dice.u16(..300) == 0;
+        let storm = dice.u16(..1000) == 0;
         let events = traffic::events(dice, length, lookback, late_rows_for, steady, storm);
         if events.len() > 2_000 {
             // Ten rows at a time, that would take hours.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tencent_live_exporter::ledger::SqliteLedger;
 use tencent_live_exporter::planted::{Bug, plant};
 use tencent_live_exporter::poller::Pace;
+use tencent_live_exporter::reason::Classifier;
 use tencent_live_exporter::session::{IdentityKey, Name};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, advance, sleep, sleep_until};
@@ -103,8 +104,9 @@ impl Run {
         for observer in &observers {
             spawn_local(Arc::clone(observer).run());
         }
-        let labels = Labels::new(&plan, &disk.lock().unwrap().key);
-        let machine = Machine::new(&plan, &world, &network, &door, folder);
+        let classifier = Classifier::new(&[]);
+        let labels = Labels::new(&plan, &disk.lock().unwrap().key, &classifier);
+        let machine = Machine::new(&plan, &world, &network, &door, folder, classifier);
         Self { machine, observers, labels, dice, began: Instant::now(), incomplete_before: 0 }
     }
 
@@ -130,7 +132,7 @@ impl Run {
             let by = if plan.calm && !storms { By::OnePoll } else { By::Nothing };
             self.judge(|truth| _ = truth.counted_exactly("on the way", by));
         }
-        if plan.life.is_none() && !storms {
+        if plan.life.is_none() && plan.disk.commits_fail == 0.0 && !storms {
             self.judge(|truth| truth.the_watermark_has_moved());
         }
     }
@@ -217,7 +219,7 @@ impl Run {
             return;
         }
         self.incomplete_before = self.machine.incomplete();
-        let step = Duration::from_secs(plan.late_rows_for / 10);
+        let step = Duration::from_secs(plan.late_rows_for / 6);
         while world.time.true_now() <= over(&plan) && !self.is_over() {
             sleep(Duration::from_secs(1)).await;
             advance(step).await;
@@ -247,6 +249,7 @@ impl Run {
     async fn passes(&self, kind: &str, times: u64) {
         let wanted = self.machine.passes(kind) + times + 1;
         let begun = Instant::now();
+        sleep(self.machine.pace.sweep_interval + self.machine.pace.interval).await;
         while self.machine.passes(kind) < wanted && !self.is_over() {
             self.machine.world.promise(begun.elapsed() < LONGEST_PASS, || format!("no {kind} comes to its end"));
             sleep(self.machine.pace.sweep_interval).await;
@@ -266,7 +269,7 @@ impl Run {
             now: self.machine.world.time.true_now(),
             account: ACCOUNT,
             labels: &self.labels,
-            told_incomplete: self.machine.incomplete() > self.incomplete_before,
+            told_incomplete: &|| self.machine.incomplete() > self.incomplete_before,
         });
     }
 }

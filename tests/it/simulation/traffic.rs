@@ -51,7 +51,7 @@ pub(super) fn events(
     };
     let before = lookback.min(5000);
     let mut events = Vec::new();
-    for _ in 0..dice.u32(30..250) {
+    for _ in 0..dice.u32(20..150) {
         let end = START + dice.i64(-before..length);
         let times = if percent(dice, 20) { dice.u32(1..6) } else { 1 };
         add(dice, &manner, end, times, &mut events);

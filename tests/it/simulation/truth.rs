@@ -39,8 +39,7 @@ struct Range {
 pub(super) struct Labels(Vec<Vec<StreamLabels>>);
 
 impl Labels {
-    pub(super) fn new(plan: &Plan, key: &IdentityKey) -> Self {
-        let classifier = Classifier::new(&[]);
+    pub(super) fn new(plan: &Plan, key: &IdentityKey, classifier: &Classifier) -> Self {
         let labels = |session: &PushSession| {
             let label = |name: &Name| Arc::from(name.label(key));
             folded(
@@ -77,7 +76,7 @@ pub(super) struct Truth<'a> {
     pub(super) account: &'a str,
     pub(super) labels: &'a Labels,
     /// The exporter has said that it could not see all rows of some listing.
-    pub(super) told_incomplete: bool,
+    pub(super) told_incomplete: &'a dyn Fn() -> bool,
 }
 
 impl Truth<'_> {
@@ -125,7 +124,7 @@ impl Truth<'_> {
         for (what, range) in ranges {
             let counted = counted.get(what).copied().unwrap_or(0);
             // What is missing must be told of.
-            let enough = counted >= range.least || self.told_incomplete;
+            let enough = counted >= range.least || (self.told_incomplete)();
             self.world.promise(enough && counted <= range.most, || {
                 format!("{when}: {counted} counted of {what:?}, not {} to {}", range.least, range.most)
             });
@@ -236,8 +235,9 @@ impl Truth<'_> {
         let watermark = account.scopes.values().filter_map(|scope| scope.watermark).min();
         // Nothing is asked for that this machine takes for the future.
         let now = self.now.min(self.world.time.now());
+        let slow = i64::try_from(self.plan.slow).expect("answers come some day");
         let late = watermark.map(|watermark| now - watermark);
-        self.world.promise(late.is_some_and(|late| late < 10 * interval + 600), || {
+        self.world.promise(late.is_some_and(|late| late < 10 * interval + 900 + 100 * slow), || {
             format!("the watermark is {late:?} s behind, {} of the requests fail", self.plan.requests_fail)
         });
     }
@@ -259,7 +259,7 @@ impl Truth<'_> {
         let baseline: u64 = self.disk.series.iter().map(|series| series.baseline).sum();
         // Without a hold, the account shows before its first sweep is over.
         let sure = self.plan.calm && !self.plan.terms.hold_max.is_zero();
-        let enough = baseline >= past || self.told_incomplete || !sure;
+        let enough = baseline >= past || (self.told_incomplete)() || !sure;
         self.world.promise(enough, || format!("{past} events of the past, {baseline} in the baseline"));
     }
 
