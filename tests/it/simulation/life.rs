@@ -141,7 +141,7 @@ impl Machine {
         if let Some(life) = &mut self.life {
             (life.stop, life.looping) = (stop, looping);
         }
-        self.no_panic(ended.map(|()| true));
+        self.no_panic(&ended.map(|()| true));
     }
 
     /// What is left when the process is gone from one moment to the next.
@@ -151,8 +151,8 @@ impl Machine {
         life.keeping.abort();
         life.looping.abort();
         let (kept, looped) = (life.keeping.await, life.looping.await);
-        self.no_panic(kept.map(|_| true));
-        self.no_panic(looped.map(|()| true));
+        self.no_panic(&kept.map(|_| true));
+        self.no_panic(&looped.map(|()| true));
     }
 
     /// Ends the process in order.
@@ -163,8 +163,8 @@ impl Machine {
         let looped = life.looping.await;
         life.keeper.stop();
         let kept = life.keeping.await;
-        self.no_panic(looped.map(|()| true));
-        self.no_panic(kept.map(|kept| kept.is_ok()));
+        self.no_panic(&looped.map(|()| true));
+        self.no_panic(&kept.map(|kept| kept.is_ok()));
     }
 
     /// Neither task may end by itself.
@@ -175,7 +175,7 @@ impl Machine {
         }
     }
 
-    fn no_panic(&self, ended: Result<bool, JoinError>) {
+    fn no_panic(&self, ended: &Result<bool, JoinError>) {
         let fine = ended.as_ref().map_or_else(JoinError::is_cancelled, |kept| *kept || self.world.is_dead());
         self.world.promise(fine, || format!("a task ended with {ended:?}"));
     }

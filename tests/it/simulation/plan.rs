@@ -46,6 +46,7 @@ pub(super) struct ScraperPlan {
 
 /// Everything that is decided beforehand.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is decided by itself")]
 pub(super) struct Plan {
     pub(super) pace: Pace,
     pub(super) terms: Terms,

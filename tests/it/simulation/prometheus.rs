@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tencent_live_exporter::clock::UnixSeconds;
 use tencent_live_exporter::poller::KeeperHandle;
-use tencent_live_exporter::publication::{DomainSeries, Scrape, Scraper, Snapshot, StreamBlock, StreamLabels};
+use tencent_live_exporter::publication::{
+    DomainSeries, DurationHistogram, Scrape, Scraper, Snapshot, StreamBlock, StreamLabels,
+};
 use tencent_live_exporter::reason::Reason;
 use tokio::time::Instant;
 
@@ -196,7 +198,7 @@ impl Observer {
             let kept = Samples::take(seen, value);
             self.world.promise(kept, || format!("{:?} was {before:?} and is {value}", domain.domain));
         }
-        let durations = domain.durations.iter().map(|durations| durations.count()).sum();
+        let durations = domain.durations.iter().map(DurationHistogram::count).sum();
         let before = store.durations.insert(Arc::clone(&domain.domain), durations).unwrap_or(0);
         self.world.promise(durations >= before, || format!("{:?} had {before} durations", domain.domain));
         let disconnects: u64 = domain.disconnects.iter().sum();

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tencent_live_exporter::ledger::SqliteLedger;
+use tencent_live_exporter::listing::FULL_PAGE;
 use tencent_live_exporter::planted::{Bug, plant};
 use tencent_live_exporter::poller::Pace;
 use tencent_live_exporter::reason::Classifier;
@@ -11,7 +12,7 @@ use tencent_live_exporter::session::{IdentityKey, Name};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, advance, sleep, sleep_until};
 
-use super::cloud::Cloud;
+use super::cloud::{Cloud, Event};
 use super::disk::{Disk, DiskHabits};
 use super::life::{ACCOUNT, Machine};
 use super::plan::{Disaster, Plan, over};
@@ -133,7 +134,9 @@ impl Run {
             self.judge(|truth| _ = truth.counted_exactly("on the way", by));
         }
         if plan.life.is_none() && plan.disk.commits_fail == 0.0 && !storms {
-            self.judge(|truth| truth.the_watermark_has_moved());
+            self.judge(|truth| {
+                truth.the_watermark_has_moved();
+            });
         }
     }
 
@@ -259,6 +262,10 @@ impl Run {
 
     /// Holds the books against what happened.
     fn judge(&self, judge: impl FnOnce(&Truth<'_>)) {
+        // More clones than a response holds are told of when they are listed, be it long ago.
+        let is_clone = |pair: &[Event]| pair[0].session == pair[FULL_PAGE as usize].session;
+        let clones = self.machine.plan.events.windows(FULL_PAGE as usize + 1).any(is_clone);
+        let told_before = if clones { 0 } else { self.incomplete_before };
         let (cloud, disk) = (self.machine.network.cloud.lock().unwrap(), self.machine.disk.lock().unwrap());
         judge(&Truth {
             plan: &self.machine.plan,
@@ -269,7 +276,7 @@ impl Run {
             now: self.machine.world.time.true_now(),
             account: ACCOUNT,
             labels: &self.labels,
-            told_incomplete: &|| self.machine.incomplete() > self.incomplete_before,
+            told_incomplete: &|| self.machine.incomplete() > told_before,
         });
     }
 }

@@ -128,7 +128,7 @@ impl Source {
         world.count(|tally| tally.requests += 1);
         let mut attempts = self.attempts.lock().unwrap();
         *attempts += 1;
-        let seconds = (world.time.elapsed() - self.since).as_secs_f64();
+        let seconds = world.time.elapsed().saturating_sub(self.since).as_secs_f64();
         let most = seconds * self.per_second + self.per_second + 1.0;
         world.promise(*attempts as f64 <= most, || format!("{attempts} requests in {seconds} s"));
     }

@@ -18,9 +18,11 @@ const REFUSED: &str = TEXTS[1];
 
 /// What is peculiar about a seed's traffic.
 struct Manner {
-    corrects: bool,
+    /// How many of a hundred rows are corrected.
+    corrects: u8,
     corrects_reasons: bool,
-    hides: bool,
+    /// How many of a hundred rows are hidden for a while.
+    hides: u8,
     lists_live: bool,
     marathons: bool,
     /// How many of a hundred rows are very late.
@@ -40,9 +42,9 @@ pub(super) fn events(
 ) -> Vec<Event> {
     let [length, lookback, late] = [length, lookback, late].map(|seconds| i64::try_from(seconds).expect("small"));
     let manner = Manner {
-        corrects: !steady && percent(dice, 60),
+        corrects: if steady || percent(dice, 40) { 0 } else { 8 },
         corrects_reasons: percent(dice, 20),
-        hides: !steady && percent(dice, 60),
+        hides: if steady || percent(dice, 40) { 0 } else { 8 },
         very_late: one_of(dice, &[2, 2, 40]),
         lists_live: percent(dice, 30),
         marathons: percent(dice, 10),
@@ -89,11 +91,11 @@ fn add(dice: &mut fastrand::Rng, manner: &Manner, end: i64, times: u32, events: 
     for _ in 0..times {
         let mut event = first.clone();
         event.shown_from = end + 1 + lateness(dice, manner);
-        if manner.hides && percent(dice, 8) {
+        if percent(dice, manner.hides) {
             let from = event.shown_from + dice.i64(0..120);
             event.hidden = Some((from, (from + dice.i64(1..900)).min(manner.latest)));
         }
-        if manner.corrects && percent(dice, 8) {
+        if percent(dice, manner.corrects) {
             let corrected = corrected(dice, manner, &event);
             event.corrected = Some((event.shown_from + dice.i64(0..300), corrected));
         }

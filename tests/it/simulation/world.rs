@@ -94,6 +94,7 @@ impl World {
     }
 
     /// Says something to whoever replays a seed.
+    #[expect(clippy::print_stdout, reason = "that is what a seed is replayed for")]
     pub(super) fn tell(&self, words: impl FnOnce() -> String) {
         if self.told {
             println!("{}", words());
