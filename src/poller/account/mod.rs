@@ -237,6 +237,10 @@ impl<S: EventSource> AccountLoop<S> {
         self.listed_any = false;
         self.learn_clock().await?;
         let now = self.bounds_now();
+        let theirs = self.options.source.api_time().map(|time| time.now(self.options.clock.elapsed()));
+        if theirs.is_some_and(|theirs| now < theirs - seconds(self.options.pace.horizon)) {
+            return Err(PassError::Clock { ours: self.options.clock.now() });
+        }
         let since = self.open(now).await?;
         self.discover(now).await?;
         let mut outcome = Ok(());

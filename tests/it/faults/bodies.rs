@@ -117,7 +117,6 @@ async fn a25_an_error_with_status_200_is_told_by_its_code_and_never_an_empty_suc
     let api = |code: &str| Fault::Api { code: code.into(), message: "in its own words".into() };
     let variants = [
         (1, api("LimitExceeded"), "throttled", "LimitExceeded", "a quota of the account is used up"),
-        (1, api("InvalidParameterValue"), "parameter", "InvalidParameterValue", "check domains and apps"),
         // A signature that has expired is made anew once.
         (2, api("AuthFailure.SignatureExpire"), "clock", "AuthFailure.SignatureExpire", "the clock of this machine"),
         (4, api("InternalError.DBError"), "internal", "InternalError.DBError", "in its own words"),
@@ -134,6 +133,16 @@ async fn a25_an_error_with_status_200_is_told_by_its_code_and_never_an_empty_suc
         assert_eq!(rig.own(REQUESTS, &[("code", code)]).await, attempts as u64, "{code}");
     })
     .await;
+}
+
+#[tokio::test]
+async fn a25_a_question_that_is_refused_however_small_it_is_made_fails_the_poll() {
+    let rig = counting().await;
+    let refused = Fault::Api { code: "InvalidParameterValue".into(), message: "no".into() };
+    rig.world.fail_next(100_000, refused);
+    rig.reaches(FAILURES, &[("kind", "poll"), ("error", "parameter")], 1).await;
+    rig.tells(&["level=warn", "kind=poll", "InvalidParameterValue", "check domains and apps"]).await;
+    assert!(rig.own(REQUESTS, &[("code", "InvalidParameterValue")]).await > 1, "smaller windows were asked for");
 }
 
 #[tokio::test]

@@ -35,6 +35,17 @@ fn c1_a_clock_that_jumps_by_hours_and_years_costs_no_count_and_is_told() {
 }
 
 #[test]
+fn what_the_first_start_finds_is_baseline_for_every_domain_that_is_asked_one_by_one() {
+    let mut due = 0;
+    for seed in 340..346 {
+        let domains = super::traffic::DOMAINS.map(Into::into).to_vec();
+        let plan = Plan { domains, calm: true, ..Plan::on_a_good_day(seed) };
+        due += comes_out_right(plan, seed, |metrics| assert_eq!(failures(metrics, "clock"), 0));
+    }
+    assert!(due > 100, "{due}");
+}
+
+#[test]
 fn c3_a_machine_that_sleeps_goes_on_from_the_watermark() {
     let mut due = 0;
     for seed in 310..314 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prometheus::proto::{Metric, MetricFamily};
 use tencent_live_exporter::clock::Clock as _;
-use tencent_live_exporter::ledger::{Ledger as _, LedgerError, SqliteLedger};
+use tencent_live_exporter::ledger::{Ledger as _, LedgerError};
 use tencent_live_exporter::live;
 use tencent_live_exporter::metrics::{OwnMetrics, POLL_ERRORS};
 use tencent_live_exporter::poller::{AccountLoop, AccountOptions, ClientIp, Keeper, KeeperHandle, KeeperOptions, Pace};
@@ -86,7 +86,7 @@ impl Machine {
     /// Starts the process; it may fail to open its ledger.
     pub(super) fn start(&mut self, dies_after: Option<u64>) -> bool {
         self.world.live(dies_after);
-        let sqlite = self.folder.as_ref().map(|folder| SqliteLedger::open(&folder.join("state")).unwrap());
+        let sqlite = self.folder.as_ref().map(Folder::ledger);
         let ledger = PaperLedger { disk: Arc::clone(&self.disk), world: Arc::clone(&self.world), sqlite };
         let options = KeeperOptions {
             classifier: self.classifier.clone(),
@@ -202,7 +202,7 @@ impl Machine {
     /// The real ledger, if there is one, can be opened by itself and says the same.
     pub(super) fn compare_with_sqlite(&self) {
         if let Some(folder) = &self.folder {
-            let sqlite = Some(SqliteLedger::open(&folder.join("state")).unwrap());
+            let sqlite = Some(folder.ledger());
             let mut ledger = PaperLedger { disk: Arc::clone(&self.disk), world: Arc::clone(&self.world), sqlite };
             ledger.read().unwrap();
         }

@@ -35,6 +35,7 @@ use self::world::Tally;
 const SEEDS: u64 = 60;
 
 /// Runs the seeds on every core until one breaks a promise; the tally of all, and the lowest that failed.
+#[expect(clippy::print_stdout, reason = "a long run says how far it is")]
 fn try_seeds(seeds: std::ops::Range<u64>, bug: Option<Bug>) -> (Tally, Option<(u64, String)>) {
     let next = AtomicU64::new(seeds.start);
     let result = Mutex::new((Tally::default(), None::<(u64, String)>));
@@ -47,6 +48,10 @@ fn try_seeds(seeds: std::ops::Range<u64>, bug: Option<Bug>) -> (Tally, Option<(u
             let outcome = run(seed, bug, false);
             let mut result = result.lock().unwrap();
             result.0.add(outcome.tally);
+            let done = seed + 1 - seeds.start;
+            if done.is_multiple_of(5_000) {
+                println!("simulation: {done} seeds, {}", result.0);
+            }
             if let Some(broken) = outcome.broken
                 && result.1.as_ref().is_none_or(|(lowest, _)| seed < *lowest)
             {
@@ -73,7 +78,7 @@ fn years_of_polling_come_out_exactly_right() {
     let first = number("SIMULATION_FIRST").unwrap_or(0);
     let seeds = number("SIMULATION_SEEDS").unwrap_or(SEEDS);
     let (tally, failed) = try_seeds(first..first + seeds, None);
-    println!("simulation: {seeds} seeds, {tally:?}");
+    println!("simulation: {seeds} seeds, {tally}");
     if let Some((seed, broken)) = failed {
         panic!(
             "seed {seed}: {broken}\nreplay it: SIMULATION_SEED={seed} cargo test --test it simulation::years -- --nocapture"

@@ -67,6 +67,18 @@ impl Tally {
     }
 }
 
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Tally { events, due, requests, faults, commits, crashes, scrapes, seconds } = self;
+        write!(
+            f,
+            "{} days of polling, {events} sessions of which {due} were due at the end, {requests} requests, \
+             {commits} commits, {scrapes} scrapes, {faults} faults, {crashes} crashes",
+            seconds / 86_400
+        )
+    }
+}
+
 #[derive(Default)]
 struct Record {
     hash: DefaultHasher,

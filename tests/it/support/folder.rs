@@ -3,6 +3,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tencent_live_exporter::clock::{Clock as _, SystemClock};
+use tencent_live_exporter::ledger::{LedgerError, SqliteLedger};
 
 /// A new, empty folder that is removed with everything in it when this is dropped.
 #[derive(Debug)]
@@ -30,6 +34,18 @@ impl Folder {
     /// The path of `name` in it, whether that exists or not.
     pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
+    }
+
+    /// The ledger in its folder `state`. A child that another test is just starting may still hold the lock of the
+    /// last one for a moment.
+    pub(crate) fn ledger(&self) -> SqliteLedger {
+        let clock = SystemClock::new();
+        loop {
+            match SqliteLedger::open(&self.join("state")) {
+                Err(LedgerError::InUse { .. }) if clock.elapsed() < Duration::from_secs(5) => std::thread::yield_now(),
+                opened => return opened.unwrap(),
+            }
+        }
     }
 
     /// The names of the files in it, sorted.
