@@ -272,6 +272,7 @@ impl Run {
             cloud: &cloud,
             disk: &disk,
             lookback: i64::try_from(self.machine.pace.sweep_lookback.as_secs()).expect("short"),
+            horizon: i64::try_from(self.machine.pace.horizon.as_secs()).expect("short"),
             now: self.machine.world.time.true_now(),
             account: ACCOUNT,
             labels: &self.labels,

@@ -72,6 +72,8 @@ pub(super) struct Truth<'a> {
     pub(super) disk: &'a Disk,
     /// How far back the last passes looked.
     pub(super) lookback: i64,
+    /// How far back sessions are remembered.
+    pub(super) horizon: i64,
     pub(super) now: UnixSeconds,
     pub(super) account: &'a str,
     pub(super) labels: &'a Labels,
@@ -233,8 +235,11 @@ impl Truth<'_> {
         let interval = i64::try_from(self.plan.pace.interval.as_secs()).expect("intervals are short");
         let Some(account) = self.disk.accounts.get(self.account) else { return };
         let watermark = account.scopes.values().filter_map(|scope| scope.watermark).min();
-        // Nothing is asked for that this machine takes for the future.
+        // Nothing is asked for that this machine takes for the future, and nothing at all where its clock is behind memory.
         let now = self.now.min(self.world.time.now());
+        if now < self.now - self.horizon {
+            return;
+        }
         let slow = i64::try_from(self.plan.slow).expect("answers come some day");
         let late = watermark.map(|watermark| now - watermark);
         self.world.promise(late.is_some_and(|late| late < 10 * interval + 900 + 100 * slow), || {
