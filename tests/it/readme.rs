@@ -106,13 +106,16 @@ fn flags_of(help: &str) -> BTreeSet<String> {
     long_flags(&listed.collect::<Vec<_>>().join("\n"))
 }
 
-/// The text without what is said to cargo: from its name to a lone `--`, or the end of the line or of the code.
+/// The text without what is said to cargo: from its name to a lone `--`, or the end of the line or of the code. What
+/// follows the `--` of `cargo test` is said to the tests, and what follows `tests/run` to the script.
 fn without_cargo(text: &str) -> String {
     let ours = |line: &str| {
+        let line = line.replace("tests/run ", "cargo test ");
         let mut parts = line.split("cargo ");
         let mut kept = parts.next().unwrap_or_default().to_owned();
         for part in parts {
-            let end = [part.find(" -- "), part.find('`')].into_iter().flatten().min().unwrap_or(part.len());
+            let ours = part.find(" -- ").filter(|_| !part.starts_with("test "));
+            let end = [ours, part.find('`')].into_iter().flatten().min().unwrap_or(part.len());
             kept.push_str(&part[end..]);
         }
         kept

@@ -4,7 +4,9 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::sqlite;
 use crate::clock::UnixSeconds;
-use crate::ledger::{DURATION_BOUNDS, DomainAdd, LedgerError, Posting, Record, Revision, ScopeProgress, SeriesAdd};
+use crate::ledger::{
+    CORRECTION_SECONDS, DURATION_BOUNDS, DomainAdd, LedgerError, Posting, Record, Revision, ScopeProgress, SeriesAdd,
+};
 use crate::listing::{Filter, Group};
 use crate::session::Name;
 
@@ -229,7 +231,8 @@ fn scope(tx: &Transaction<'_>, scope: &ScopeProgress) -> rusqlite::Result<()> {
 
 fn forget(tx: &Transaction<'_>, account: &str, floor: UnixSeconds) -> rusqlite::Result<()> {
     tx.execute("UPDATE account SET floor = max(floor, ?2) WHERE name = ?1", params![account, floor])?;
-    tx.execute("DELETE FROM session_group WHERE account = ?1 AND last_end < ?2", params![account, floor])?;
+    let forgotten = floor.saturating_sub(CORRECTION_SECONDS);
+    tx.execute("DELETE FROM session_group WHERE account = ?1 AND last_end < ?2", params![account, forgotten])?;
     tx.execute(
         "DELETE FROM slice WHERE scope IN (SELECT id FROM scope WHERE account = ?1)
                              AND (slice_index << level) + (1 << level) <= ?2",

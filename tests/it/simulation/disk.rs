@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use tencent_live_exporter::clock::UnixSeconds;
 use tencent_live_exporter::ledger::{
-    AccountBooks, Books, DomainAdd, DomainBooks, DomainTotals, Ledger, LedgerError, Posting, SeriesBooks, SqliteLedger,
-    StreamLabels,
+    AccountBooks, Books, CORRECTION_SECONDS, DomainAdd, DomainBooks, DomainTotals, Ledger, LedgerError, Posting,
+    SeriesBooks, SqliteLedger, StreamLabels,
 };
 use tencent_live_exporter::listing::Group;
 use tencent_live_exporter::reason::Class;
@@ -136,7 +136,8 @@ impl Disk {
             for scope in account.scopes.values_mut() {
                 scope.slices.retain(|id, _| id.window().end >= *floor);
             }
-            self.groups.retain(|_, (of, group)| of != name || group.last_end().is_none_or(|end| end >= *floor));
+            let remembered = |group: &Group| group.last_end().is_none_or(|end| end >= *floor - CORRECTION_SECONDS);
+            self.groups.retain(|_, (of, group)| of != name || remembered(group));
         }
     }
 
