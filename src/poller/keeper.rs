@@ -402,7 +402,7 @@ impl Keeper {
         let done = self.settle_doubt().and_then(|()| self.commit(&Posting { release, ..Posting::default() }));
         match done {
             Err(error) if error.is_fatal() => Err(error),
-            // Held a little longer; the observer has told of it and the next tick tries again.
+            // Held a little longer, the next look tries again. Polls cannot write either then, and tell of it.
             _ => Ok(()),
         }
     }

@@ -94,8 +94,8 @@ async fn d10_what_is_forgotten_makes_room_for_what_comes_and_the_ledger_stops_gr
     let ledger = rusqlite::Connection::open(folder.join(LEDGER)).unwrap();
     let number = |sql: &str| ledger.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     let remembered = SESSIONS * (HORIZON_DAYS + 1);
-    let of_the_hour_before = SESSIONS * CORRECTION_SECONDS / DAY;
-    assert_eq!(number("SELECT count(*) FROM session_group"), remembered + of_the_hour_before);
+    let just_below = SESSIONS * CORRECTION_SECONDS / DAY;
+    assert_eq!(number("SELECT count(*) FROM session_group"), remembered + just_below);
     assert_eq!(number("SELECT count(*) FROM record"), remembered);
     assert_eq!(number("SELECT sum(total) FROM series"), 40 * SESSIONS, "totals are kept for ever");
 }

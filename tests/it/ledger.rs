@@ -298,7 +298,7 @@ fn d10_forgetting_takes_what_is_below_the_floor_and_nothing_else() {
     assert_eq!((kept("main"), kept("other")), (vec![78, 100], vec![76, 77, 78, 100]));
     let all: Vec<GroupKey> = (0..20).map(key).collect();
     let left: Vec<GroupKey> = ledger.groups(&all).unwrap().into_keys().collect();
-    // A session that ended an hour or less below the floor may be corrected to have ended above it.
+    // A session that ended just below the floor may be corrected to have ended above it.
     let mut expected: Vec<GroupKey> = [1, 2, 3, 10, 11, 12, 13].map(key).to_vec();
     expected.sort_unstable();
     assert_eq!(left, expected);

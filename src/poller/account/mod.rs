@@ -244,11 +244,8 @@ impl<S: EventSource> AccountLoop<S> {
         let since = self.open(now).await?;
         self.discover(now).await?;
         let mut outcome = Ok(());
-        // A scope that is new to an account goes on from where the account was before this poll.
-        let account_at =
-            self.books.as_ref().and_then(|books| books.scopes.values().filter_map(|at| at.watermark).min());
         for scope in self.scopes.clone() {
-            let done = self.poll_scope(&scope, since, account_at, now).await;
+            let done = self.poll_scope(&scope, since, now).await;
             self.listed_any |= done.is_ok();
             outcome = outcome.and(done);
         }
@@ -259,18 +256,16 @@ impl<S: EventSource> AccountLoop<S> {
         outcome
     }
 
-    async fn poll_scope(
-        &mut self,
-        scope: &Filter,
-        since: Since,
-        account_at: Option<UnixSeconds>,
-        now: UnixSeconds,
-    ) -> Result<(), PassError> {
+    async fn poll_scope(&mut self, scope: &Filter, since: Since, now: UnixSeconds) -> Result<(), PassError> {
         let pace = self.options.pace;
         let bounds = bounds(since, now);
-        let watermark = self.books.as_ref().and_then(|books| books.scopes.get(scope)?.watermark);
+        let books = self.books.as_ref();
+        let watermark = books.and_then(|books| books.scopes.get(scope)?.watermark);
+        // A scope that is new to an account goes on from where the account is; in the first life, all begin as one.
+        let others = books.filter(|books| books.published);
+        let others = others.and_then(|books| books.scopes.values().filter_map(|scope| scope.watermark).min());
         let overlap = if planted(Bug::NoOverlap) { 0 } else { seconds(pace.overlap) };
-        let from = watermark.or(account_at).map_or(since.counting_since, |at| at - overlap);
+        let from = watermark.or(others).map_or(since.counting_since, |at| at - overlap);
         let wanted = from.min(now - overlap).max(since.floor);
         let from = wanted.max(bounds.floor);
         if from > wanted {

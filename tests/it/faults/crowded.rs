@@ -179,6 +179,35 @@ async fn a10_a_server_that_ignores_the_page_number_ends_the_paging_and_is_told()
 }
 
 #[tokio::test]
+async fn a10_streams_that_a_page_shown_twice_leaves_out_are_told_of() {
+    let rig = Rig::new().await.quirks(|quirks| quirks.ignore_page_num = true);
+    let end = rig.world.now() - 900;
+    // Twice 100 rows are more than there are, though 50 were never shown.
+    rig.world.publish_all((0..150).map(|n| Event::ended(DOMAIN, "live", &*format!("room_{n}"), end - 60, end)));
+    let rig = rig.start().await;
+    rig.reaches(INCOMPLETE, &[], 1).await;
+    rig.tells(&["level=error", COUNTED_FROM_BELOW]).await;
+    rig.world.set_quirks(|quirks| quirks.ignore_page_num = false);
+    counts_exactly(&rig).await;
+}
+
+#[tokio::test]
+async fn a24_rows_that_fill_an_answer_beyond_its_bound_keep_no_other_from_being_counted() {
+    let rig = Rig::new().await;
+    let (name, end) = ("\"".repeat(65_535), rig.world.now() - 10);
+    rig.world.publish_all((0..40).map(|n| Event::ended(DOMAIN, "live", &*format!("{name}{n}"), end - 60, end)));
+    rig.world.publish(rig.ended("after", 5));
+    let rig = rig.start().await;
+    until("the other session is counted", async || {
+        let counted = rig.metrics().await.count(STREAMS, &[("stream", "after")]);
+        seen(counted == 1, counted)
+    })
+    .await;
+    rig.reaches(INCOMPLETE, &[], 1).await;
+    rig.tells(&["level=error", COUNTED_FROM_BELOW]).await;
+}
+
+#[tokio::test]
 async fn a11_a_server_that_ignores_the_page_size_is_read_by_the_rows_it_sends() {
     each([10, 1000], async |served| {
         let rig = Rig::new().await.quirks(|quirks| quirks.page_size_served = Some(served));
