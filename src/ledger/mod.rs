@@ -10,9 +10,9 @@ mod sqlite;
 use std::collections::BTreeMap;
 
 pub use posting::{
-    AccountBooks, Books, CORRECTION_SECONDS, ClassAdd, DURATION_BOUNDS, DomainAdd, DomainBooks, DomainId, DomainTotals,
-    DurationHistogram, NewAccount, NewDomain, NewSeries, Posting, Record, Release, Revision, ScopeBooks, ScopeProgress,
-    SeriesAdd, SeriesBooks, SeriesId, StreamLabels,
+    AccountBooks, Books, ClassAdd, DURATION_BOUNDS, DomainAdd, DomainBooks, DomainId, DomainTotals, DurationHistogram,
+    NewAccount, NewDomain, NewSeries, Posting, Record, Release, Revision, ScopeBooks, ScopeProgress, SeriesAdd,
+    SeriesBooks, SeriesId, StreamLabels,
 };
 pub use sqlite::SqliteLedger;
 

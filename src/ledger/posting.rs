@@ -11,11 +11,6 @@ use crate::session::{Fact, GroupKey, IdentityKey, PushSession};
 /// Upper bounds in seconds of the session duration buckets, `+Inf` left out.
 pub const DURATION_BOUNDS: [u64; 12] = [1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 43200, 86400];
 
-/// Seconds for which a group is remembered longer than its rows are asked for: a row may be corrected to end later, and
-/// so come back over a floor that its group is below. No longer than corrections reach: another session that started in
-/// the same second, and comes while the first cannot be asked for any more, would be taken for it.
-pub const CORRECTION_SECONDS: i64 = 300;
-
 /// A series of the stream counter: its place in order of first appearance.
 pub type SeriesId = u32;
 

@@ -10,7 +10,7 @@ mod pass;
 mod query;
 mod slice;
 
-pub use group::{Group, Growth};
+pub use group::{CORRECTION_SECONDS, Group, Growth};
 pub use pass::{Bounds, Pass, Progress, Reading, Tally, Unsettled};
 pub use slice::{CROWDED, SliceCount, SliceId, Slices, cover};
 

@@ -153,7 +153,7 @@ impl Bench<'_> {
             }
             let view: Vec<Fact> = rows.iter().map(|(fact, _)| *fact).collect();
             let mut group = known.remove(&key).unwrap_or_default();
-            let growth = group.grow(&view);
+            let growth = group.grow(&view, self.account.floor);
             receipt.duplicates += (view.len() - growth.counted.len() - growth.unaccounted.len()) as u64;
             let mut changed = !growth.counted.is_empty();
             for fact in growth.counted {
@@ -171,7 +171,7 @@ impl Bench<'_> {
                 if observation.revises.as_ref() == Some(&id) {
                     changed |= self.revise(key, &view, &mut group, rows, &mut posting, &mut receipt);
                 } else if !observation.confirming {
-                    receipt.unsettled.push(unsettled(id, &view, &group));
+                    receipt.unsettled.push(unsettled(id, &view, &group, self.account.floor));
                 }
             }
             if changed {
@@ -233,7 +233,7 @@ impl Bench<'_> {
         receipt: &mut Receipt,
     ) -> bool {
         let mut changed = false;
-        for (old, new) in group.revise(view) {
+        for (old, new) in group.revise(view, self.account.floor) {
             receipt.revised += 1;
             if !new.has_reason_of(&old) {
                 continue;
@@ -260,9 +260,9 @@ impl Bench<'_> {
     }
 }
 
-fn unsettled(group: GroupId, view: &[Fact], known: &Group) -> Unsettled {
-    let ends = view.iter().chain(known.accounted()).map(|fact| fact.end).collect();
-    let rows = view.len().max(known.accounted().len()) as u64;
+fn unsettled(group: GroupId, view: &[Fact], known: &Group, floor: UnixSeconds) -> Unsettled {
+    let ends = view.iter().chain(known.above(floor)).map(|fact| fact.end).collect();
+    let rows = view.len().max(known.above(floor).count()) as u64;
     Unsettled::new(group, ends, rows)
 }
 

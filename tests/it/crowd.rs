@@ -60,7 +60,7 @@ fn list(rows: &[PushSession]) -> (usize, Tally) {
         let mut unsettled = Vec::new();
         for (group, view) in views {
             let known = groups.entry(group.clone()).or_default();
-            let growth = known.grow(&view);
+            let growth = known.grow(&view, bounds.floor);
             if !growth.unaccounted.is_empty() && !reading.confirming {
                 let ends = view.iter().chain(known.accounted()).map(|fact| fact.end).collect();
                 let rows = view.len().max(known.accounted().len()) as u64;

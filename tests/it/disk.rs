@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tencent_live_exporter::clock::ManualClock;
-use tencent_live_exporter::ledger::{CORRECTION_SECONDS, Ledger as _, LedgerError, NewAccount, Posting, SqliteLedger};
-use tencent_live_exporter::listing::Progress;
+use tencent_live_exporter::ledger::{Ledger as _, LedgerError, NewAccount, Posting, SqliteLedger};
+use tencent_live_exporter::listing::{CORRECTION_SECONDS, Progress};
 use tencent_live_exporter::poller::{ClientIp, Keeper, KeeperHandle, KeeperOptions, Observation};
 use tencent_live_exporter::publication::Terms;
 use tencent_live_exporter::reason::Classifier;

@@ -56,6 +56,7 @@ async fn counts_everything(filter: WindowFilter) {
     let rig = Rig::on(awkward()).await.quirks(|quirks| quirks.filter = filter).start().await;
     rig.turns(1).await;
     rig.world.stop_traffic();
+    rig.world.set_quirks(|quirks| quirks.insert_between_pages = 0);
     rig.world.publish_late();
     rig.shows_the_truth().await;
     let truth = rig.world.truth();

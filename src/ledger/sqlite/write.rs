@@ -4,10 +4,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::sqlite;
 use crate::clock::UnixSeconds;
-use crate::ledger::{
-    CORRECTION_SECONDS, DURATION_BOUNDS, DomainAdd, LedgerError, Posting, Record, Revision, ScopeProgress, SeriesAdd,
-};
-use crate::listing::{Filter, Group};
+use crate::ledger::{DURATION_BOUNDS, DomainAdd, LedgerError, Posting, Record, Revision, ScopeProgress, SeriesAdd};
+use crate::listing::{CORRECTION_SECONDS, Filter, Group};
 use crate::session::Name;
 
 pub(super) fn posting(connection: &mut Connection, posting: &Posting) -> Result<(), LedgerError> {

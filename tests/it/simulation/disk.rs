@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use tencent_live_exporter::clock::UnixSeconds;
 use tencent_live_exporter::ledger::{
-    AccountBooks, Books, CORRECTION_SECONDS, DomainAdd, DomainBooks, DomainTotals, Ledger, LedgerError, Posting,
-    SeriesBooks, SqliteLedger, StreamLabels,
+    AccountBooks, Books, DomainAdd, DomainBooks, DomainTotals, Ledger, LedgerError, Posting, SeriesBooks, SqliteLedger,
+    StreamLabels,
 };
-use tencent_live_exporter::listing::Group;
+use tencent_live_exporter::listing::{CORRECTION_SECONDS, Group};
 use tencent_live_exporter::reason::Class;
 use tencent_live_exporter::session::{GroupKey, IdentityKey};
 
