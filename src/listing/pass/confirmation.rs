@@ -1,7 +1,7 @@
 //! One narrow question about one group, when its rows have not been seen together.
 //!
 //! Asked for is the group's stream around the ends of its rows. Where the API's window is of starts that shows none of
-//! them; then it is asked for around its start. When a page of the stream's other sessions ended in between, the ends are
+//! them; then it is asked for around its start, which shows all of them if it shows one that ended later. When a page of the stream's other sessions ended in between, the ends are
 //! asked for one by one, and the first of them again: if that has not changed meanwhile, all were there at once.
 
 use super::{Pass, Progress, Reading, Verdict};
@@ -74,11 +74,22 @@ impl Pass {
     pub(super) fn confirm_with(&mut self, confirmation: Confirmation, verdict: Verdict, page: Page) -> Reading {
         let Confirmation { unsettled, look } = confirmation;
         let mut reading = Reading { confirming: true, ..self.read(page) };
-        let rows = reading.sessions.iter().filter(|session| session.is_of(&unsettled.group)).count();
+        let ends: Vec<UnixSeconds> = reading
+            .sessions
+            .iter()
+            .filter(|session| session.is_of(&unsettled.group))
+            .map(|session| session.end)
+            .collect();
         let whole = verdict == Verdict::Leaf;
+        let shows_all = match look {
+            Look::Ends => !ends.is_empty(),
+            // Rows that ended at once are shown by a window of ends too, when the look before was empty by mistake.
+            Look::Start { excluded } => excluded && ends.iter().any(|end| *end > unsettled.group.start + 1),
+            Look::EndByEnd(_) => false,
+        };
         match look {
-            Look::Ends | Look::Start { excluded: true } if whole && rows > 0 => {
-                self.compare(&unsettled, rows);
+            _ if whole && shows_all => {
+                self.compare(&unsettled, ends.len());
                 reading.revises = Some(unsettled.group);
             }
             Look::Ends if whole => self.look_at_start(unsettled, true),
@@ -152,4 +163,61 @@ impl Pass {
 /// Each end in turn, then the first again.
 fn end_asked_for(unsettled: &Unsettled, views: &[Vec<PushSession>]) -> UnixSeconds {
     unsettled.ends[views.len() % unsettled.ends.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listing::query::Row;
+    use crate::listing::{Bounds, Slices};
+
+    const START: UnixSeconds = 1_700_000_000;
+
+    fn session(lasted: i64) -> PushSession {
+        PushSession {
+            domain: "push.example.com".into(),
+            app: "live".into(),
+            stream: "room".into(),
+            start: START,
+            end: START + lasted,
+            reason_text: "推流客户端主动断流".into(),
+            client_ip: "203.0.113.7".into(),
+            duration: None,
+            resolution: String::new(),
+        }
+    }
+
+    /// Confirms the group of `session(0)`, a row of which ended after `lasted`; the first look is answered by nothing and
+    /// the second, around the start, by `shown`. Returns whether that was taken for the whole group.
+    fn shows_all(lasted: i64, shown: &[PushSession]) -> bool {
+        let bounds = Bounds { floor: START - 10_000, now: START + 10_000 };
+        let mut pass = Pass::poll(Filter::default(), [], bounds);
+        let group = session(0).group();
+        pass.confirm(vec![Unsettled::new(group.clone(), vec![START, START + lasted], 1)], Progress::default());
+        let slices = Slices::new();
+        let mut window_and_answer = |rows: &[PushSession]| {
+            let window = pass.next(&slices).unwrap().window;
+            let rows: Vec<Row> = rows.iter().cloned().map(Row::Finished).collect();
+            (window, pass.answer(Page { total: Some(rows.len() as u64), rows }, &slices))
+        };
+        let (window, reading) = window_and_answer(&[]);
+        assert_eq!((window, reading.revises), (Window { start: START - 1, end: START + lasted + 1 }, None));
+        let (window, reading) = window_and_answer(shown);
+        assert_eq!(window, Window { start: START - 1, end: START + 1 });
+        assert_eq!(pass.next(&slices), None);
+        assert_eq!(pass.tally().incomplete_listings, u64::from(reading.revises.is_none()));
+        reading.revises == Some(group)
+    }
+
+    #[test]
+    fn around_its_start_a_group_is_shown_whole_where_the_window_is_of_starts() {
+        assert!(shows_all(900, &[session(900)]));
+        assert!(shows_all(900, &[session(0), session(900)]));
+    }
+
+    #[test]
+    fn an_answer_that_is_empty_by_mistake_lets_no_session_that_ended_at_once_stand_for_all() {
+        assert!(!shows_all(900, &[session(0)]), "seed 32705");
+        assert!(!shows_all(900, &[]));
+    }
 }

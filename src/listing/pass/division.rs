@@ -25,7 +25,7 @@ impl Pass {
             Asked::Task(Task::Span { window, .. }) if window.start < window.end => self.split(window, 0),
             Asked::Task(Task::Slice { id, .. }) if id.level > 0 => self.descend(id, CROWDED),
             Asked::Task(Task::Doubt { part, part_total, .. }) => self.divide(*part, part_total),
-            Asked::Task(_) if query.filter == self.scope && !self.answered => {
+            Asked::Task(_) if query.filter == self.scope && self.answers == 0 => {
                 self.asked = Some((asked, query, repeats));
                 return false;
             }

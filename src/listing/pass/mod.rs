@@ -161,8 +161,8 @@ pub struct Pass {
     /// Groups that were or are going to be confirmed.
     confirmed: BTreeSet<GroupId>,
     asked: Option<(Asked, Query, u8)>,
-    /// Whether the API has answered any question of this pass.
-    answered: bool,
+    /// How many questions of this pass the API has answered.
+    answers: u64,
     progress: Progress,
     marks: Marks,
     tally: Tally,
@@ -194,7 +194,7 @@ impl Pass {
             confirmations: Vec::new(),
             confirmed: BTreeSet::new(),
             asked: None,
-            answered: false,
+            answers: 0,
             progress: Progress::default(),
             marks: Marks::default(),
             tally: Tally::default(),
@@ -205,6 +205,12 @@ impl Pass {
     #[must_use]
     pub fn tally(&self) -> Tally {
         self.tally
+    }
+
+    /// How many answers it has taken. A pass that a failing network cut short goes on from there.
+    #[must_use]
+    pub fn answers(&self) -> u64 {
+        self.answers
     }
 
     /// The next question; none when the pass is complete and only [`Pass::take_progress`] is left to commit.
@@ -253,7 +259,7 @@ impl Pass {
     pub fn answer(&mut self, mut page: Page, slices: &Slices) -> Reading {
         page.total = page.total.map(|total| total.min(MOST_ROWS));
         let (asked, query, repeats) = self.asked.take().expect("an answer follows a question");
-        self.answered = true;
+        self.answers += 1;
         let received = page.rows.len() as u64;
         let verdict = judge(page.total, received, query.page_size);
         let paging = matches!(asked, Asked::Task(Task::Crowd(_)));

@@ -9,31 +9,32 @@ use crate::live::{CallError, EventSource};
 use crate::poller::observation::Observation;
 
 impl<S: EventSource> AccountLoop<S> {
-    /// Takes a pass to its end, or to the first question after `due`. Returns also how much it counted.
+    /// Takes a pass to its end, or to the first question after `due`. Returns also how much it counted, failed or not.
     pub(super) async fn run_pass(
         &mut self,
         kind: Kind,
         scope: &Filter,
         pass: &mut Pass,
         due: Option<Instant>,
-    ) -> Result<(Run, u64), PassError> {
+    ) -> (Result<Run, PassError>, u64) {
         let before = pass.tally();
-        let outcome = self.drive(kind, scope, pass, due).await;
+        let mut counted = 0;
+        let outcome = self.drive(scope, pass, due, &mut counted).await;
         self.report.listed(kind, before, pass.tally());
-        outcome
+        debug!(account = self.options.name, kind = kind.as_str(), counted, ?outcome, "listed");
+        (outcome, counted)
     }
 
     async fn drive(
         &mut self,
-        kind: Kind,
         scope: &Filter,
         pass: &mut Pass,
         due: Option<Instant>,
-    ) -> Result<(Run, u64), PassError> {
-        let mut counted = 0;
+        counted: &mut u64,
+    ) -> Result<Run, PassError> {
         while let Some(query) = pass.next(self.slices(scope)) {
             if due.is_some_and(|due| Instant::now() >= due) {
-                return Ok((Run::Interrupted, counted));
+                return Ok(Run::Interrupted);
             }
             let page = match self.ask(&query).await {
                 // More than the API, or this program, takes in one answer.
@@ -42,15 +43,14 @@ impl<S: EventSource> AccountLoop<S> {
                 page => page?,
             };
             let reading = pass.answer(page, self.slices(scope));
-            counted += self.take_in(scope, reading, pass).await?;
+            *counted += self.take_in(scope, reading, pass).await?;
         }
         let progress = pass.take_progress();
         if !progress.is_empty() {
             let rest = Reading { progress, ..Reading::default() };
             self.take_in(scope, rest, pass).await?;
         }
-        debug!(account = self.options.name, kind = kind.as_str(), counted, "listed");
-        Ok((Run::Complete, counted))
+        Ok(Run::Complete)
     }
 
     /// Waits for an answer, and says so: an API that does not answer is no reason to restart this process.

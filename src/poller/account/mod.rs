@@ -1,29 +1,29 @@
 //! The loop of one account: poll when it is due, sweep in between.
 
 mod drive;
+mod poll;
 mod sweep;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracing::{debug, error, info};
+use tracing::debug;
 
+use self::poll::Poll;
 use self::sweep::Sweep;
 use super::keeper::{KeeperError, KeeperHandle, chain};
 use super::report::Report;
 use crate::clock::{Clock, UnixSeconds};
 use crate::ledger::{AccountBooks, NewAccount};
-use crate::listing::{Bounds, Filter, Kind, Pass, Query, Window};
+use crate::listing::{Bounds, Filter, Kind, Query, Window};
 use crate::live::{CallError, EventSource};
 use crate::metrics::OwnMetrics;
 use crate::planted::{Bug, planted};
 use crate::session::Name;
 use crate::status::Board;
-
-/// A window is listed in chunks, so that a long catch-up keeps what it has.
-const CHUNK_SECONDS: i64 = 24 * 3600;
 
 /// How far back the API answers, with a day to spare: two months, or 60 days in older editions of page 267/33186.
 const API_HISTORY_SECONDS: i64 = 59 * 24 * 3600;
@@ -128,6 +128,8 @@ pub struct AccountLoop<S> {
     options: AccountOptions<S>,
     scopes: Vec<Filter>,
     books: Option<AccountBooks>,
+    /// Polls that the API cut short, by scope; they go on where they were.
+    cut_short: BTreeMap<Filter, Poll>,
     sweep: Option<Sweep>,
     next_sweep: Duration,
     next_audit: Duration,
@@ -154,6 +156,7 @@ impl<S: EventSource> AccountLoop<S> {
         Self {
             scopes,
             books: None,
+            cut_short: BTreeMap::new(),
             sweep: None,
             next_sweep: now,
             next_audit: now + options.pace.audit_interval,
@@ -256,40 +259,6 @@ impl<S: EventSource> AccountLoop<S> {
         outcome
     }
 
-    async fn poll_scope(&mut self, scope: &Filter, since: Since, now: UnixSeconds) -> Result<(), PassError> {
-        let pace = self.options.pace;
-        let bounds = bounds(since, now);
-        let books = self.books.as_ref();
-        let watermark = books.and_then(|books| books.scopes.get(scope)?.watermark);
-        // A scope that is new to an account goes on from where the account is; in the first life, all begin as one.
-        let others = books.filter(|books| books.published);
-        let others = others.and_then(|books| books.scopes.values().filter_map(|scope| scope.watermark).min());
-        let overlap = if planted(Bug::NoOverlap) { 0 } else { seconds(pace.overlap) };
-        let from = watermark.or(others).map_or(since.counting_since, |at| at - overlap);
-        let wanted = from.min(now - overlap).max(since.floor);
-        let from = wanted.max(bounds.floor);
-        if from > wanted {
-            let gap = Window { start: wanted, end: from };
-            error!(account = self.options.name, %gap, "the API no longer knows these records, they are never counted");
-        }
-        if from > now {
-            return Err(PassError::Clock { ours: self.options.clock.now() });
-        }
-        let chunks = (from..=now).step_by(usize::try_from(CHUNK_SECONDS).unwrap_or(usize::MAX));
-        let windows = chunks.map(|start| Window { start, end: (start + CHUNK_SECONDS - 1).min(now) });
-        let mut pass = Pass::poll(scope.clone(), windows, bounds);
-        let regular = pace.overlap + pace.interval * 3;
-        let catching_up = now - from > seconds(regular);
-        if catching_up {
-            info!(account = self.options.name, window = %Window { start: from, end: now }, "catching up");
-        }
-        let (_, counted) = self.run_pass(Kind::Poll, scope, &mut pass, None).await?;
-        if catching_up {
-            self.options.metrics.catchup(&self.options.name, counted);
-        }
-        Ok(())
-    }
-
     /// The earliest watermark of the scopes; none before each has one.
     fn watermark(&self) -> Option<UnixSeconds> {
         let books = self.books.as_ref()?;
@@ -321,8 +290,8 @@ impl<S: EventSource> AccountLoop<S> {
     }
 
     async fn raise_floor(&mut self, now: UnixSeconds) -> Result<(), PassError> {
-        // A sweep that was interrupted goes on with the questions it had: none of them may come to lie below the floor.
-        if self.sweep.is_some() {
+        // A listing that was interrupted goes on with the questions it had: none may come to lie below the floor.
+        if self.sweep.is_some() || !self.cut_short.is_empty() {
             return Ok(());
         }
         let pace = self.options.pace;

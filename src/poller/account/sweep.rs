@@ -46,12 +46,12 @@ impl<S: EventSource> AccountLoop<S> {
     async fn sweep_on(&mut self, sweep: &mut Sweep, due: Instant) -> Result<Run, PassError> {
         loop {
             if let Some((scope, mut pass)) = sweep.current.take() {
-                match self.run_pass(sweep.kind, &scope, &mut pass, Some(due)).await {
-                    Ok((Run::Interrupted, _)) => {
+                match self.run_pass(sweep.kind, &scope, &mut pass, Some(due)).await.0 {
+                    Ok(Run::Interrupted) => {
                         sweep.current = Some((scope, pass));
                         return Ok(Run::Interrupted);
                     }
-                    Ok((Run::Complete, _)) => {}
+                    Ok(Run::Complete) => {}
                     // One scope that fails must not keep the others from being swept.
                     Err(error) => sweep.failure = sweep.failure.take().or(Some(error)),
                 }
