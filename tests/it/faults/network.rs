@@ -187,6 +187,25 @@ async fn b5_a_burst_of_requests_gets_through_an_api_that_fails_one_in_ten() {
 }
 
 #[tokio::test]
+async fn b5_a_poll_of_more_requests_than_succeed_in_a_row_goes_on_where_it_was() {
+    let mut passes = Passes::new(credentials(None), KEY).await;
+    passes.publish(3000);
+    // Of four attempts at one request all fail once in four times; a poll of 60 requests would never come through.
+    passes.world.set_faults(|faults| faults.http_502 = 0.7);
+    let mut polls = 1;
+    while passes.poll().await.is_err() {
+        polls += 1;
+        assert!(polls < 60, "each poll must bring it further");
+    }
+    assert!(polls > 3, "{polls}");
+    passes.world.set_faults(|faults| faults.http_502 = 0.0);
+    passes.poll().await.unwrap();
+    passes.shows_the_truth("all of it, once");
+    let asked = passes.world.requests().count;
+    assert!(asked < 500, "no question is asked again that was answered: {asked}");
+}
+
+#[tokio::test]
 async fn b10_no_redirect_is_followed_and_each_is_told_by_its_host() {
     let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = other.local_addr().unwrap();
