@@ -228,10 +228,10 @@ fn start_keeper(
             settings::ClientIp::None => ClientIp::None,
         },
         clock: Arc::clone(clock),
-        observer: Box::new(move |commit| {
-            if let Ok(took) = commit {
-                commits.state_commit(took);
-            }
+        observer: Box::new(move |commit| match commit {
+            Ok(took) => commits.state_commit(took),
+            // Whoever wanted it written is told, and says so where it matters.
+            Err(error) => tracing::debug!(%error, "the ledger did not take a posting"),
         }),
     };
     let (mut keeper, handle) = Keeper::open(ledger, options)?;

@@ -4,19 +4,20 @@
 //! receipt; readers take the newest [`Snapshot`] and never wait. A snapshot is swapped in only after its posting is
 //! durable.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
+use super::handle::{KeeperError, KeeperHandle, Message, Reply};
 use super::observation::{Bench, ClientIp, Observation, Receipt, Sorted};
 use crate::clock::{Clock, UnixSeconds};
 use crate::ledger::{AccountBooks, Books, Ledger, LedgerError, NewAccount, Posting, Release};
 use crate::planted::{Bug, planted};
-use crate::publication::{Publication, Scrape, Snapshot, Terms};
+use crate::publication::{Publication, Snapshot, Terms};
 use crate::reason::Classifier;
 use crate::session::{IdentityKey, Name};
 
@@ -46,130 +47,11 @@ pub struct KeeperOptions {
     pub observer: CommitObserver,
 }
 
-/// A message to the keeper, each with the way back for its answer.
-enum Message {
-    Account { new: NewAccount, reply: Reply<AccountBooks> },
-    Observe { observation: Box<Observation>, reply: Reply<Receipt> },
-    Introduce { account: String, domains: Vec<Name>, reply: Reply<()> },
-    Counting { account: String, reply: Reply<()> },
-    Publish { account: String, reply: Reply<()> },
-    Forget { account: String, floor: UnixSeconds, records_until: UnixSeconds, reply: Reply<()> },
-    Scraped(Scrape),
-    Disconnected(u64),
-    Stop,
-}
-
-type Reply<T> = oneshot::Sender<Result<T, KeeperError>>;
-
-/// Why the keeper could not do as asked. What was asked for may have been written all the same; ask again.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum KeeperError {
-    /// The ledger failed; in words, since the same error answers several.
-    #[error("{0}")]
-    Ledger(String),
-    /// The keeper has stopped.
-    #[error("the ledger is closed")]
-    Stopped,
-}
-
-/// The way to the keeper.
-#[derive(Debug, Clone)]
-pub struct KeeperHandle {
-    messages: UnboundedSender<Message>,
-    snapshot: Arc<ArcSwap<Snapshot>>,
-}
-
-impl KeeperHandle {
-    /// Where the newest snapshot is.
-    #[must_use]
-    pub fn snapshot(&self) -> Arc<ArcSwap<Snapshot>> {
-        Arc::clone(&self.snapshot)
-    }
-
-    /// The books of an account; opens it as `new` says if there are none.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub async fn account(&self, new: NewAccount) -> Result<AccountBooks, KeeperError> {
-        self.ask(|reply| Message::Account { new, reply }).await
-    }
-
-    /// Counts what a response showed.
-    ///
-    /// # Errors
-    /// When the ledger fails; then nothing is known of the observation, list it again.
-    pub async fn observe(&self, observation: Observation) -> Result<Receipt, KeeperError> {
-        let observation = Box::new(observation);
-        self.ask(|reply| Message::Observe { observation, reply }).await
-    }
-
-    /// Makes domains known, so that their counters start at 0.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub async fn introduce(&self, account: String, domains: Vec<Name>) -> Result<(), KeeperError> {
-        self.ask(|reply| Message::Introduce { account, domains, reply }).await
-    }
-
-    /// Says that an account has been listed for the first time: from now on it is hidden for `hold_max` at most.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub async fn counting(&self, account: String) -> Result<(), KeeperError> {
-        self.ask(|reply| Message::Counting { account, reply }).await
-    }
-
-    /// Lets the series of an account be shown.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub async fn publish(&self, account: String) -> Result<(), KeeperError> {
-        self.ask(|reply| Message::Publish { account, reply }).await
-    }
-
-    /// Raises an account's floor and drops what is below it, and records that ended before `records_until`.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub async fn forget(
-        &self,
-        account: String,
-        floor: UnixSeconds,
-        records_until: UnixSeconds,
-    ) -> Result<(), KeeperError> {
-        self.ask(|reply| Message::Forget { account, floor, records_until, reply }).await
-    }
-
-    /// Says that a scraper has read a snapshot to its end.
-    pub fn scraped(&self, scrape: Scrape) {
-        // A keeper that has stopped releases nothing more.
-        let _ = self.messages.send(Message::Scraped(scrape));
-    }
-
-    /// Says that a connection has ended.
-    pub fn disconnected(&self, connection: u64) {
-        // A keeper that has stopped releases nothing more.
-        let _ = self.messages.send(Message::Disconnected(connection));
-    }
-
-    /// Asks the keeper to finish the commit in hand and stop.
-    pub fn stop(&self) {
-        // One that has stopped already is just what is wanted.
-        let _ = self.messages.send(Message::Stop);
-    }
-
-    async fn ask<T>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, KeeperError> {
-        let (reply, answer) = oneshot::channel();
-        self.messages.send(message(reply)).map_err(|_| KeeperError::Stopped)?;
-        answer.await.map_err(|_| KeeperError::Stopped)?
-    }
-}
-
 /// Owns the ledger.
 pub struct Keeper {
     ledger: Box<dyn Ledger>,
     key: IdentityKey,
-    accounts: std::collections::BTreeMap<String, AccountBooks>,
+    accounts: BTreeMap<String, AccountBooks>,
     publication: Publication,
     options: KeeperOptions,
     snapshot: Arc<ArcSwap<Snapshot>>,
@@ -189,7 +71,7 @@ impl Keeper {
         let publication = Publication::new(books, options.terms, options.clock.elapsed());
         let snapshot = Arc::new(ArcSwap::from_pointee(publication.snapshot()));
         let (sender, messages) = unbounded_channel();
-        let handle = KeeperHandle { messages: sender, snapshot: Arc::clone(&snapshot) };
+        let handle = KeeperHandle::new(sender, Arc::clone(&snapshot));
         Ok((Self { ledger, key, accounts, publication, options, snapshot, messages, in_doubt: false }, handle))
     }
 
@@ -320,7 +202,7 @@ impl Keeper {
             counting_since: new.counting_since,
             floor: new.floor,
             published: false,
-            scopes: std::collections::BTreeMap::new(),
+            scopes: BTreeMap::new(),
         };
         let name = new.name.clone();
         self.commit(&Posting { new_account: Some(new), ..Posting::default() })?;

@@ -4,10 +4,12 @@
 //! failed is never guessed: what was committed stays, everything else is listed again.
 
 mod account;
+mod handle;
 mod keeper;
 mod observation;
 mod report;
 
 pub use account::{AccountLoop, AccountOptions, Pace, PassError};
-pub use keeper::{CommitObserver, Keeper, KeeperError, KeeperHandle, KeeperOptions};
+pub use handle::{KeeperError, KeeperHandle};
+pub use keeper::{CommitObserver, Keeper, KeeperOptions};
 pub use observation::{Bench, ClientIp, Observation, Receipt, Sorted};

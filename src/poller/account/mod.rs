@@ -14,7 +14,8 @@ use tracing::debug;
 
 use self::poll::Poll;
 use self::sweep::Sweep;
-use super::keeper::{KeeperError, KeeperHandle, chain};
+use super::handle::{KeeperError, KeeperHandle};
+use super::keeper::chain;
 use super::report::Report;
 use crate::clock::{Clock, UnixSeconds};
 use crate::ledger::{AccountBooks, NewAccount};
