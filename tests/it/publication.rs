@@ -11,7 +11,7 @@ use tencent_live_exporter::clock::{Clock as _, ManualClock};
 use tencent_live_exporter::ledger::{Books, Ledger, LedgerError, NewAccount, Posting, SqliteLedger};
 use tencent_live_exporter::listing::{Group, Progress};
 use tencent_live_exporter::poller::{ClientIp, Keeper, KeeperError, KeeperHandle, KeeperOptions, Observation, Receipt};
-use tencent_live_exporter::publication::{DurationHistogram, OVERFLOW, Scrape, Scraper, Snapshot, Terms};
+use tencent_live_exporter::publication::{DurationHistogram, OVERFLOW, Scrape, Scraper, Snapshot, StreamSeries, Terms};
 use tencent_live_exporter::reason::{Classifier, Reason, TABLE};
 use tencent_live_exporter::session::{GroupKey, Name, PushSession};
 
@@ -209,8 +209,7 @@ impl Desk {
     /// What is shown of a stream, all reasons together; nothing while it has no series.
     fn stream(&self, stream: &str) -> Option<u64> {
         let snapshot = self.snapshot();
-        let series = snapshot.blocks.iter().flat_map(|block| &block.series);
-        series.filter(|series| &*series.labels.stream == stream).map(|series| series.shown).reduce(|a, b| a + b)
+        snapshot.streams().filter(|series| series.stream == stream).map(|series| series.shown).reduce(|a, b| a + b)
     }
 
     /// What is shown of a domain, by reason.
@@ -434,14 +433,11 @@ async fn g2_past_the_limit_streams_fold_and_every_sum_stays_exact() {
     }
     desk.passes(76).await;
     let snapshot = desk.snapshot();
-    let series: Vec<_> = snapshot.blocks.iter().flat_map(|block| &block.series).collect();
+    let series: Vec<_> = snapshot.streams().collect();
     assert!(series.len() <= 20 + 2 + 1, "{}", series.len());
     assert_eq!(overflowed, 80);
     let sum = |wanted: &dyn Fn(&str, &str) -> bool| -> u64 {
-        let fits = |one: &&&_| {
-            let one: &tencent_live_exporter::publication::StreamSeries = one;
-            wanted(&one.labels.app, &one.labels.stream)
-        };
+        let fits = |one: &&StreamSeries<'_>| wanted(&one.kind.app, one.stream);
         series.iter().filter(fits).map(|one| one.shown).sum()
     };
     assert_eq!(sum(&|_, _| true), 100);
@@ -460,8 +456,7 @@ async fn a_series_starts_at_the_end_of_the_last_poll_before_its_first_event() {
     desk.observe(vec![desk.ends("room"), ended("late", last_poll - 50)]).await;
     let created = |desk: &Desk| -> BTreeMap<String, i64> {
         let snapshot = desk.snapshot();
-        let series = snapshot.blocks.iter().flat_map(|block| &block.series);
-        series.map(|series| (series.labels.stream.to_string(), series.created)).collect()
+        snapshot.streams().map(|series| (series.stream.to_owned(), series.created)).collect()
     };
     let before = created(&desk);
     assert_eq!(before["room"], last_poll);
@@ -482,12 +477,11 @@ async fn g3_g4_hostile_names_stay_apart_and_are_cut() {
     desk.observe(vec![touching("live", "1room"), touching("live1", "room")]).await;
     desk.passes(76).await;
     let snapshot = desk.snapshot();
-    let series: Vec<_> = snapshot.blocks.iter().flat_map(|block| &block.series).collect();
-    assert_eq!(series.len(), names.len() + 2);
-    assert!(series.iter().all(|series| series.shown == 1 && series.labels.stream.len() <= 128 + 9));
-    let before: Vec<_> = series.iter().map(|series| Arc::clone(&series.labels)).collect();
+    assert_eq!(snapshot.streams().count(), names.len() + 2);
+    assert!(snapshot.streams().all(|series| series.shown == 1 && series.stream.len() <= 128 + 9));
+    let before: Vec<_> = snapshot.streams().map(|series| series.labels()).collect();
     let after = desk.restarted().snapshot();
-    let after: Vec<_> = after.blocks.iter().flat_map(|block| &block.series).map(|s| Arc::clone(&s.labels)).collect();
+    let after: Vec<_> = after.streams().map(|series| series.labels()).collect();
     assert_eq!(before, after, "and are called the same after a restart");
 }
 
