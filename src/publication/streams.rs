@@ -238,7 +238,7 @@ mod tests {
                         let domain = ["d1", "d2"][pick as usize % 2];
                         shown.push(domain);
                         let held = streams.reveal(|one| one == domain);
-                        let is_its = |id: &SeriesId| id % 2 == 0 && labels(*id).domain == domain.into();
+                        let is_its = |id: &SeriesId| id.is_multiple_of(2) && labels(*id).domain == domain.into();
                         prop_assert!(held.iter().all(is_its));
                     }
                     1 => {
