@@ -90,10 +90,11 @@ impl StreamBlock {
     /// The series at a place, counted from 0.
     #[must_use]
     pub fn get(&self, at: usize) -> Option<StreamSeries<'_>> {
+        let shown = *self.shown.get(at)?;
         let labels = &*self.labels;
         let start = at.checked_sub(1).map_or(0, |before| labels.ends[before]);
         Some(StreamSeries {
-            shown: *self.shown.get(at)?,
+            shown,
             kind: &labels.kinds[at],
             stream: &labels.streams[start as usize..labels.ends[at] as usize],
             created: labels.created[at],

@@ -324,7 +324,7 @@ mod tests {
                 let grown = |(i, shown): (u32, u64)| shown + if changed & (1 << i) == 0 { 0 } else { 10_u64.pow(i) };
                 let patched = block.with((0..).zip(block.shown().iter().copied()).map(grown).collect());
                 assert_eq!(written(&patched, Some(&before)), written(&patched, None), "{changed:b}");
-                for length in 5..=7 {
+                for length in 3..=9 {
                     let mut next = all.clone();
                     next.resize_with(length, || series("d", "a", "new", 1));
                     for (i, (_, shown, _)) in (0..).zip(&mut next) {
