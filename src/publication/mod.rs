@@ -13,7 +13,7 @@ mod scrape;
 mod scrapers;
 mod snapshot;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +23,9 @@ use scrapers::Scrapers;
 pub use snapshot::{BLOCK_SERIES, DomainSeries, Snapshot, StreamBlock, StreamSeries};
 
 use crate::ledger::{Books, DomainBooks, DomainId, Posting, Release, SeriesBooks, SeriesId};
-pub use crate::ledger::{DURATION_BOUNDS, DurationHistogram, StreamLabels};
+pub use crate::ledger::{DURATION_BOUNDS, DurationHistogram, Exemplar, StreamLabels};
 use crate::planted::{Bug, planted};
+use crate::reason::Reason;
 
 /// The label value of what the series limit folds together.
 pub const OVERFLOW: &str = "__overflow__";
@@ -48,6 +49,8 @@ pub struct Publication {
     places: Vec<Option<u32>>,
     domains: Vec<DomainBooks>,
     by_domain: HashMap<Arc<str>, DomainId>,
+    /// The latest disconnects by domain, in memory only: a restart or a reload forgets them.
+    exemplars: HashMap<DomainId, Arc<BTreeMap<Reason, Exemplar>>>,
     published_accounts: HashSet<String>,
     held_series: HashMap<SeriesId, Hold>,
     held_domains: HashMap<DomainId, Hold>,
@@ -78,6 +81,7 @@ impl Publication {
             places: Vec::new(),
             domains: Vec::new(),
             by_domain: HashMap::new(),
+            exemplars: HashMap::new(),
             published_accounts: HashSet::new(),
             held_series: HashMap::new(),
             held_domains: HashMap::new(),
@@ -99,6 +103,7 @@ impl Publication {
         self.published_accounts = published.collect();
         self.by_domain = books.domains.iter().zip(0..).map(|(domain, id)| (Arc::clone(&domain.name), id)).collect();
         self.domains = books.domains;
+        self.exemplars = HashMap::new();
         self.by_labels = HashMap::with_capacity(books.series.len());
         self.series = Vec::with_capacity(books.series.len());
         (self.places, self.blocks, self.visible_series) = (Vec::new(), Vec::new(), 0);
@@ -134,6 +139,12 @@ impl Publication {
                 self.held_domains.insert(add.id, hold);
             }
             draft::add_to_domain(&mut self.domains[add.id as usize], add);
+        }
+        for ((domain, reason), latest) in &posting.exemplars {
+            let shown = Arc::make_mut(self.exemplars.entry(*domain).or_default());
+            if draft::is_latest(latest.end, shown.get(reason)) {
+                shown.insert(*reason, latest.clone());
+            }
         }
         for add in &posting.series {
             if let Some(new) = &add.new {
@@ -248,7 +259,7 @@ impl Publication {
         Snapshot {
             generation: self.generation,
             blocks: self.blocks.clone(),
-            domains: visible.map(|(_, domain)| Arc::new(shown_domain(domain))).collect(),
+            domains: visible.map(|(id, domain)| Arc::new(shown_domain(domain, self.exemplars.get(&id)))).collect(),
             series: u64::from(self.visible_series),
             held_series: held.len() as u64,
             held_disconnects: held.iter().map(waiting).sum(),
@@ -343,7 +354,7 @@ fn shown_value(series: &SeriesBooks) -> u64 {
     if series.held && !planted(Bug::NoHold) { series.baseline } else { series.total }
 }
 
-fn shown_domain(domain: &DomainBooks) -> DomainSeries {
+fn shown_domain(domain: &DomainBooks, exemplars: Option<&Arc<BTreeMap<Reason, Exemplar>>>) -> DomainSeries {
     let shown = if domain.held { &domain.baseline } else { &domain.total };
     DomainSeries {
         domain: Arc::clone(&domain.name),
@@ -351,5 +362,7 @@ fn shown_domain(domain: &DomainBooks) -> DomainSeries {
         disconnects: shown.disconnects,
         durations: shown.durations,
         last_end: domain.last_end,
+        // What waits behind a baseline must not be told by its exemplar.
+        exemplars: exemplars.filter(|_| !domain.held).cloned().unwrap_or_default(),
     }
 }

@@ -1,9 +1,10 @@
 //! What readers see: immutable, swapped whole.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::UnixSeconds;
-use crate::ledger::{DurationHistogram, StreamLabels};
+use crate::ledger::{DurationHistogram, Exemplar, StreamLabels};
 use crate::reason::{Class, Reason};
 
 /// Series per [`StreamBlock`]: a commit copies the blocks it touches and shares the others.
@@ -58,4 +59,7 @@ pub struct DomainSeries {
     pub durations: [DurationHistogram; Class::ALL.len()],
     /// `tencent_live_last_disconnect_timestamp_seconds` by `Class as usize`; absent where there was none.
     pub last_end: [Option<UnixSeconds>; Class::ALL.len()],
+    /// The latest disconnect behind `disconnects`, by reason, as far as it was counted by this process; none while
+    /// the domain is held.
+    pub exemplars: Arc<BTreeMap<Reason, Exemplar>>,
 }
