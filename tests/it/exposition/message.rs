@@ -147,8 +147,8 @@ fn pair(name: &str, value: &str) -> LabelPair {
     LabelPair { name: Some(name.to_owned()), value: Some(value.to_owned()) }
 }
 
-fn at(seconds: i64) -> Option<Timestamp> {
-    Some(Timestamp { seconds: Some(seconds) })
+fn at(seconds: i64) -> Timestamp {
+    Timestamp { seconds: Some(seconds) }
 }
 
 fn gauge(label: Vec<LabelPair>, value: f64) -> Metric {
@@ -179,7 +179,7 @@ fn disconnects(snapshot: &Snapshot, family: &Family) -> Vec<Metric> {
                 pair("stream", &of.stream),
                 pair("reason", of.reason.as_str()),
             ];
-            counter(label, shown as f64, None, at(created))
+            counter(label, shown as f64, None, Some(at(created)))
         }));
     } else if *family == names::REASON_INFO {
         metrics.extend(TABLE.iter().map(|entry| {
@@ -204,9 +204,9 @@ fn disconnects(snapshot: &Snapshot, family: &Family) -> Vec<Metric> {
                 let exemplar = domain.exemplars.get(&entry.reason).map(|latest| Exemplar {
                     label: vec![pair("stream", &told(&latest.stream))],
                     value: Some(1.0),
-                    timestamp: at(latest.end),
+                    timestamp: Some(at(latest.end)),
                 });
-                counter(label, domain.disconnects[entry.reason as usize] as f64, exemplar, at(domain.created))
+                counter(label, domain.disconnects[entry.reason as usize] as f64, exemplar, Some(at(domain.created)))
             }));
         }
         for class in Class::ALL {
@@ -219,7 +219,7 @@ fn disconnects(snapshot: &Snapshot, family: &Family) -> Vec<Metric> {
                     sample_count: Some(durations.count()),
                     sample_sum: Some(durations.sum as f64),
                     bucket: buckets.collect(),
-                    created_timestamp: at(domain.created),
+                    created_timestamp: Some(at(domain.created)),
                 };
                 metrics.push(Metric { label, histogram: Some(histogram), ..Metric::default() });
             } else if *family == names::LAST_DISCONNECT

@@ -160,7 +160,9 @@ impl Model {
     fn count<'a>(&mut self, posting: &mut Posting, happenings: impl Iterator<Item = Happening<'a>>) {
         let happenings: Vec<_> = happenings.collect();
         let mut draft = self.publication.draft();
-        happenings.iter().for_each(|happening| draft.count(happening));
+        for happening in &happenings {
+            draft.count(happening);
+        }
         draft.write_into(posting);
         for happening in happenings {
             let key = (self.domain(happening.domain), happening.reason);

@@ -1,6 +1,6 @@
 //! Delimited Protocol Buffers: each family as one `io.prometheus.client.MetricFamily`, its length before it.
 //!
-//! Source: prometheus/client_model, `io/prometheus/client/metrics.proto`; the field numbers below are its. Written as
+//! Source: `prometheus/client_model`, `io/prometheus/client/metrics.proto`; the field numbers below are its. Written as
 //! `client_golang` writes it: what a counter or a gauge shows is there also at 0, a histogram's bucket `+Inf` is left to
 //! its count, and a family without a metric is left out. Start timestamps are always there, since a Prometheus that
 //! does not read them stores nothing more for it.
