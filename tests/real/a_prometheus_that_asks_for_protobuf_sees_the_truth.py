@@ -17,7 +17,9 @@ REASONS = {"client_stopped": "推流客户端主动断流", "network_error": "�
 STREAM_NAMES = ["room", "", '"', "\\", "two\nlines", "\t\x01", "房间一", "🎮", "x" * 120, "x" * 122, "y" * 123, "x" * 127,
                 "x" * 128, "房" * 42, "\ufeff", "\u2028"]
 SCENARIO = "platform: {domains: [{name: push.one.example.com}, {name: push.two.example.com}]}\n"
-SETTINGS = "poll: {interval: 1s, sweep_interval: 2s, max_requests_per_second: 50}\nseries: {hold_max: 20s}\n"
+# Domains begin with the lookback; Prometheus takes no sample that is an hour older than its newest.
+SETTINGS = ("poll: {interval: 1s, sweep_interval: 2s, initial_lookback: 10m, max_requests_per_second: 50}\n"
+            "series: {hold_max: 20s}\n")
 
 
 def event(number, name, end, lasted):
