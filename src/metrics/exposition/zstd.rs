@@ -4,21 +4,28 @@
 //! order. The blocks of one frame could not: a block may repeat distances and tables of the one before it.
 
 use ::zstd::bulk;
+use ::zstd::zstd_safe::compress_bound;
 use bytes::Bytes;
 
 /// The fastest level, as for gzip.
 const LEVEL: i32 = 1;
 
 /// Compresses one piece after the other.
-pub(super) struct Compressor(bulk::Compressor<'static>);
+pub(super) struct Compressor {
+    zstd: bulk::Compressor<'static>,
+    scratch: Vec<u8>,
+}
 
 impl Compressor {
     pub(super) fn new() -> Self {
-        Self(bulk::Compressor::new(LEVEL).expect("the level exists"))
+        Self { zstd: bulk::Compressor::new(LEVEL).expect("the level exists"), scratch: Vec::new() }
     }
 
     /// `text` as a frame of its own; an empty text is a frame too.
     pub(super) fn frame(&mut self, text: &[u8]) -> Bytes {
-        self.0.compress(text).expect("a buffer of the greatest possible length takes every frame").into()
+        self.scratch.clear();
+        self.scratch.reserve(compress_bound(text.len()));
+        self.zstd.compress_to_buffer(text, &mut self.scratch).expect("there is room for the longest possible frame");
+        Bytes::copy_from_slice(&self.scratch)
     }
 }
