@@ -96,6 +96,7 @@ impl Books {
                 disconnects: TABLE.each_ref().map(|entry| domain.counts.get(&entry.reason).copied().unwrap_or(0)),
                 durations,
                 last_end: Class::ALL.map(|class| domain.lengths.contains_key(&class).then_some(CREATED)),
+                exemplars: Arc::default(),
             })
         });
         Snapshot {

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 pub use posting::{
     AccountBooks, Books, ClassAdd, DURATION_BOUNDS, DomainAdd, DomainBooks, DomainId, DomainTotals, DurationHistogram,
-    NewAccount, NewDomain, NewSeries, Posting, Record, Release, Revision, ScopeBooks, ScopeProgress, SeriesAdd,
-    SeriesBooks, SeriesId, StreamLabels,
+    Exemplar, NewAccount, NewDomain, NewSeries, Posting, Record, Release, Revision, ScopeBooks, ScopeProgress,
+    SeriesAdd, SeriesBooks, SeriesId, StreamLabels,
 };
 pub use sqlite::SqliteLedger;
 

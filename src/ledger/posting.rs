@@ -85,6 +85,8 @@ pub struct Posting {
     pub floor: Option<(String, UnixSeconds)>,
     /// Drop records that ended before.
     pub records_until: Option<UnixSeconds>,
+    /// The latest of what is added to the class counter. Not written: what is told of it is told from memory.
+    pub exemplars: BTreeMap<(DomainId, Reason), Exemplar>,
 }
 
 impl Posting {
@@ -191,6 +193,15 @@ pub struct ClassAdd {
     pub durations: DurationHistogram,
     /// The latest end among them.
     pub last_end: UnixSeconds,
+}
+
+/// One disconnect of many: the latest of a domain and a reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exemplar {
+    /// Its stream, as a label value.
+    pub stream: Arc<str>,
+    /// When it ended.
+    pub end: UnixSeconds,
 }
 
 /// A domain that appears.

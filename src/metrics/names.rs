@@ -115,6 +115,10 @@ families! {
         "When the configuration was last loaded, in seconds since 1970.";
 }
 
+/// The families that come from the snapshot, in the order of a page; all others are the exporter's own.
+pub const DISCONNECT_FAMILIES: [&Family; 5] =
+    [&STREAM_DISCONNECTS, &DISCONNECTS, &SESSION_DURATION, &LAST_DISCONNECT, &REASON_INFO];
+
 #[cfg(test)]
 mod tests {
     use super::*;

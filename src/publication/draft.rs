@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::{OVERFLOW, Publication};
 use crate::clock::UnixSeconds;
 use crate::ledger::{
-    DomainAdd, DomainBooks, DomainId, DomainTotals, NewDomain, NewSeries, Posting, SeriesAdd, SeriesId, StreamLabels,
+    DomainAdd, DomainBooks, DomainId, DomainTotals, Exemplar, NewDomain, NewSeries, Posting, SeriesAdd, SeriesId,
+    StreamLabels,
 };
 use crate::reason::{Class, Reason};
 
@@ -41,6 +42,7 @@ pub struct Draft<'a> {
     new_series: HashMap<StreamLabels, SeriesId>,
     domains: BTreeMap<DomainId, DomainAdd>,
     new_domains: HashMap<Arc<str>, DomainId>,
+    exemplars: BTreeMap<(DomainId, Reason), Exemplar>,
     overflowed: u64,
 }
 
@@ -52,6 +54,7 @@ impl<'a> Draft<'a> {
             new_series: HashMap::new(),
             domains: BTreeMap::new(),
             new_domains: HashMap::new(),
+            exemplars: BTreeMap::new(),
             overflowed: 0,
         }
     }
@@ -60,7 +63,12 @@ impl<'a> Draft<'a> {
     pub fn count(&mut self, happening: &Happening<'_>) {
         let domain = self.domain(happening.account, happening.domain, happening.created);
         self.count_stream(happening, &domain);
-        let add = self.domains.get_mut(&self.domain_id(&domain)).expect("`domain` has put it on the sheet");
+        let id = self.domain_id(&domain);
+        let latest = (id, happening.reason);
+        if is_latest(happening.end, self.exemplars.get(&latest)) {
+            self.exemplars.insert(latest, Exemplar { stream: happening.stream.into(), end: happening.end });
+        }
+        let add = self.domains.get_mut(&id).expect("`domain` has put it on the sheet");
         let class = happening.reason.class();
         *add.disconnects.entry(happening.reason).or_default() += 1;
         let class_add = add.classes.entry(class).or_default();
@@ -88,6 +96,7 @@ impl<'a> Draft<'a> {
         posting.series = self.series.into_values().collect();
         let changes = |add: &DomainAdd| add.new.is_some() || !add.disconnects.is_empty();
         posting.domains = self.domains.into_values().filter(changes).collect();
+        posting.exemplars = self.exemplars;
     }
 
     fn count_stream(&mut self, happening: &Happening<'_>, domain: &Arc<str>) {
@@ -163,6 +172,11 @@ impl<'a> Draft<'a> {
         let known = self.publication.by_domain.get(name).or_else(|| self.new_domains.get(name));
         *known.expect("`domain` has given it an id")
     }
+}
+
+/// Whether a disconnect that ended at `end` takes the place of `known`: of one second, the one counted last is the latest.
+pub(super) fn is_latest(end: UnixSeconds, known: Option<&Exemplar>) -> bool {
+    known.is_none_or(|known| end >= known.end)
 }
 
 pub(super) fn new_domain(new: &NewDomain) -> DomainBooks {

@@ -16,7 +16,7 @@ mod shelf;
 mod snapshot;
 mod streams;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +28,9 @@ pub use snapshot::{DomainSeries, Snapshot};
 use streams::Streams;
 
 use crate::ledger::{Books, DomainBooks, DomainId, Posting, Release, SeriesBooks, SeriesId};
-pub use crate::ledger::{DURATION_BOUNDS, DurationHistogram, StreamLabels};
+pub use crate::ledger::{DURATION_BOUNDS, DurationHistogram, Exemplar, StreamLabels};
 use crate::planted::{Bug, planted};
+use crate::reason::Reason;
 
 /// The label value of what the series limit folds together.
 pub const OVERFLOW: &str = "__overflow__";
@@ -50,6 +51,8 @@ pub struct Publication {
     streams: Streams,
     domains: Vec<DomainBooks>,
     by_domain: HashMap<Arc<str>, DomainId>,
+    /// The latest disconnects by domain, in memory only: a restart or a reload forgets them.
+    exemplars: HashMap<DomainId, Arc<BTreeMap<Reason, Exemplar>>>,
     published_accounts: HashSet<String>,
     held_series: HashMap<SeriesId, Hold>,
     held_domains: HashMap<DomainId, Hold>,
@@ -76,6 +79,7 @@ impl Publication {
             streams: Streams::default(),
             domains: Vec::new(),
             by_domain: HashMap::new(),
+            exemplars: HashMap::new(),
             published_accounts: HashSet::new(),
             held_series: HashMap::new(),
             held_domains: HashMap::new(),
@@ -96,6 +100,7 @@ impl Publication {
         self.by_domain = books.domains.iter().zip(0..).map(|(domain, id)| (Arc::clone(&domain.name), id)).collect();
         self.domains = books.domains;
         (self.streams, self.held_series) = (Streams::default(), HashMap::new());
+        self.exemplars = HashMap::new();
         let hold = Hold { since: elapsed, generation: self.generation };
         for (mut series, id) in books.series.into_iter().zip(0..) {
             if planted(Bug::BaselineLostAtRestart) {
@@ -127,6 +132,12 @@ impl Publication {
                 self.held_domains.insert(add.id, hold);
             }
             draft::add_to_domain(&mut self.domains[add.id as usize], add);
+        }
+        for ((domain, reason), latest) in &posting.exemplars {
+            let shown = Arc::make_mut(self.exemplars.entry(*domain).or_default());
+            if draft::is_latest(latest.end, shown.get(reason)) {
+                shown.insert(*reason, latest.clone());
+            }
         }
         for add in &posting.series {
             if let Some(new) = &add.new {
@@ -232,7 +243,7 @@ impl Publication {
         Snapshot {
             generation: self.generation,
             blocks: self.streams.blocks(),
-            domains: visible.map(|(_, domain)| Arc::new(shown_domain(domain))).collect(),
+            domains: visible.map(|(id, domain)| Arc::new(shown_domain(domain, self.exemplars.get(&id)))).collect(),
             series: self.streams.visible() as u64,
             held_series: held.len() as u64,
             held_disconnects: held.iter().map(|id| self.streams.waiting(**id)).sum(),
@@ -274,7 +285,7 @@ impl Publication {
     }
 }
 
-fn shown_domain(domain: &DomainBooks) -> DomainSeries {
+fn shown_domain(domain: &DomainBooks, exemplars: Option<&Arc<BTreeMap<Reason, Exemplar>>>) -> DomainSeries {
     let shown = if domain.held { &domain.baseline } else { &domain.total };
     DomainSeries {
         domain: Arc::clone(&domain.name),
@@ -282,5 +293,7 @@ fn shown_domain(domain: &DomainBooks) -> DomainSeries {
         disconnects: shown.disconnects,
         durations: shown.durations,
         last_end: domain.last_end,
+        // What waits behind a baseline must not be told by its exemplar.
+        exemplars: exemplars.filter(|_| !domain.held).cloned().unwrap_or_default(),
     }
 }

@@ -1,10 +1,11 @@
 //! What readers see: immutable, swapped whole.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{StreamBlock, StreamSeries};
 use crate::clock::UnixSeconds;
-use crate::ledger::DurationHistogram;
+use crate::ledger::{DurationHistogram, Exemplar};
 use crate::reason::{Class, Reason};
 
 /// The disconnect families at one moment. Nothing in it is ahead of what is durable.
@@ -45,4 +46,7 @@ pub struct DomainSeries {
     pub durations: [DurationHistogram; Class::ALL.len()],
     /// `tencent_live_last_disconnect_timestamp_seconds` by `Class as usize`; absent where there was none.
     pub last_end: [Option<UnixSeconds>; Class::ALL.len()],
+    /// The latest disconnect behind `disconnects`, by reason, as far as it was counted by this process; none while
+    /// the domain is held.
+    pub exemplars: Arc<BTreeMap<Reason, Exemplar>>,
 }

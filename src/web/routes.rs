@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::answer::{Answer, Parts};
 use super::{Progress, Site, landing};
-use crate::metrics::exposition::{self, Coding};
+use crate::metrics::exposition::{self, Filter};
 use crate::publication::{Scrape, Scraper};
 
 /// The address of a client and the number of its connection.
@@ -105,19 +105,21 @@ impl Routes {
         let headers = request.headers();
         let offer = exposition::format(&all(headers, &ACCEPT));
         let coding = exposition::coding(&all(headers, &ACCEPT_ENCODING));
+        let filter = filter(request.uri().query().unwrap_or_default());
         let exposition = Arc::clone(&self.site.exposition);
-        let page = tokio::task::spawn_blocking(move || exposition.page(offer.format, coding)).await;
+        let page = tokio::task::spawn_blocking(move || exposition.filtered(offer.format, coding, &filter)).await;
         let Ok(page) = page else {
             tracing::error!("the metrics page could not be made");
             return Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics page could not be made\n");
         };
-        let generation = page.generation;
+        let (generation, has_streams) = (page.generation, page.has_streams);
         let mut answer = Answer::new(StatusCode::OK, offer.content_type, page.parts)
             .with(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
-        if coding == Coding::Gzip {
-            answer = answer.with(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        if let Some(coding) = coding.name() {
+            answer = answer.with(CONTENT_ENCODING, HeaderValue::from_static(coding));
         }
-        if request.method() == Method::GET {
+        // Who has not been shown the stream counter has not seen its baselines either.
+        if request.method() == Method::GET && has_streams {
             let user_agent = headers.get(USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes);
             answer.scrape = Some(Scrape { scraper: Scraper::new(peer, user_agent), connection, generation });
         }
@@ -147,6 +149,12 @@ impl Routes {
 fn all(headers: &HeaderMap, name: &HeaderName) -> String {
     let values: Vec<&str> = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default()).collect();
     values.join(",")
+}
+
+/// The families that a query names: `name[]`, as often as wanted.
+fn filter(query: &str) -> Filter {
+    let parameters = form_urlencoded::parse(query.as_bytes());
+    parameters.filter(|(key, _)| key == "name[]").map(|(_, name)| name.into_owned()).collect()
 }
 
 /// An answer that may be kept for an hour: it changes with the version only.

@@ -6,6 +6,7 @@ mod counting;
 mod crowd;
 mod disk;
 mod exporter;
+mod exposition;
 mod faults;
 mod floors;
 mod ledger;

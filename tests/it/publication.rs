@@ -309,6 +309,29 @@ async fn the_class_counters_of_a_new_domain_wait_as_its_series_do() {
 }
 
 #[tokio::test]
+async fn the_latest_disconnect_is_told_until_a_restart_and_not_while_its_domain_waits() {
+    let latest = |desk: &Desk| -> Vec<(String, i64)> {
+        let snapshot = desk.snapshot();
+        let exemplars = snapshot.domains.iter().flat_map(|domain| domain.exemplars.values());
+        exemplars.map(|latest| (latest.stream.to_string(), latest.end)).collect()
+    };
+    let desk = Desk::published().await;
+    let end = desk.clock.now();
+    desk.observe(vec![PushSession { domain: "new.example.com".into(), ..ended("room", end) }]).await;
+    assert_eq!(latest(&desk), [], "it waits at its baseline");
+    desk.passes(76).await;
+    assert_eq!(latest(&desk), [("room".to_owned(), end)]);
+    let older = PushSession { domain: "new.example.com".into(), ..ended("older", end - 1) };
+    assert_eq!(desk.observe(vec![older]).await.counted_ends.len(), 1);
+    assert_eq!(latest(&desk), [("room".to_owned(), end)]);
+    let desk = desk.restarted();
+    assert_eq!(latest(&desk), [], "it was told from memory");
+    let next = PushSession { domain: "new.example.com".into(), ..desk.ends("next") };
+    desk.observe(vec![next]).await;
+    assert_eq!(latest(&desk), [("next".to_owned(), desk.clock.now())]);
+}
+
+#[tokio::test]
 async fn an_account_is_hidden_until_its_first_pass_is_over() {
     let desk = Desk::new().await;
     desk.observe(vec![ended("before", START - 100), ended("after", START + 5)]).await;

@@ -11,7 +11,7 @@ use tencent_live_exporter::clock::{Clock, ManualClock};
 use tencent_live_exporter::metrics::exposition::{Coding, Exposition, Format};
 use tencent_live_exporter::metrics::{BUILD, OwnMetrics, POLL_ERRORS};
 use tencent_live_exporter::publication::{
-    BLOCK_SERIES, DomainSeries, DurationHistogram, Scrape, Snapshot, StreamBlock, StreamLabels,
+    BLOCK_SERIES, DomainSeries, DurationHistogram, Exemplar, Scrape, Snapshot, StreamBlock, StreamLabels,
 };
 use tencent_live_exporter::reason::{Class, Reason};
 use tencent_live_exporter::status::Board;
@@ -48,6 +48,9 @@ const HOSTILE: &[&str] = &[
     "\u{feff}bom",
 ];
 
+/// The formats that are read line by line; of protobuf the tests of `exposition` tell.
+const TEXTS: [Format; 2] = [Format::Text, Format::OpenMetrics];
+
 /// A series by labels, value and start timestamp.
 type Series = (StreamLabels, u64, i64);
 
@@ -70,8 +73,15 @@ fn snapshot(generation: u64, series: impl IntoIterator<Item = Series>) -> Snapsh
     durations[Class::Network as usize].observe(100_000);
     let mut last_end = [None; Class::ALL.len()];
     last_end[Class::Network as usize] = Some(1_767_229_200);
-    let domain =
-        DomainSeries { domain: "push.example.com".into(), created: 1_767_225_600, disconnects, durations, last_end };
+    let latest = Exemplar { stream: "房间 \"1\"\n".into(), end: 1_767_229_200 };
+    let domain = DomainSeries {
+        domain: "push.example.com".into(),
+        created: 1_767_225_600,
+        disconnects,
+        durations,
+        last_end,
+        exemplars: Arc::new([(Reason::NetworkError, latest)].into()),
+    };
     Snapshot {
         generation,
         series: series.len() as u64,

@@ -379,16 +379,17 @@ class Stage:
                              environment=disk and disk.environment)
         return Exporter(process, self.folder / state)
 
-    def prometheus(self, exporter, interval, name="prometheus", binary=None):
-        """Starts a Prometheus that scrapes `exporter`."""
+    def prometheus(self, exporter, interval, name="prometheus", binary=None, scrape="", features=""):
+        """Starts a Prometheus that scrapes `exporter`; `scrape` is YAML of its job, `features` what is to be enabled."""
         port = free_port()
         config = self.folder / f"{name}.yaml"
         config.write_text(
             f"global: {{scrape_interval: {interval}, scrape_timeout: {interval}}}\nscrape_configs:\n"
-            f"  - {{job_name: exporter, static_configs: [{{targets: ['{exporter.address}']}}]}}\n")
+            f"  - {{job_name: exporter, static_configs: [{{targets: ['{exporter.address}']}}]{scrape and ', ' + scrape}}}\n")
         process = self.start(
             name, binary or program("PROMETHEUS", "prometheus"), f"--config.file={config}",
-            f"--storage.tsdb.path={self.folder / name}", f"--web.listen-address=127.0.0.1:{port}")
+            f"--storage.tsdb.path={self.folder / name}", f"--web.listen-address=127.0.0.1:{port}",
+            *([f"--enable-feature={features}"] if features else []))
         started = Prometheus(process, port)
         def ready():
             check(process.child.poll() is None, f"{name} ended by itself ({process.child.returncode})")

@@ -5,24 +5,28 @@
 //! snapshot costs its changed blocks, a second scrape of the same one costs nothing, and scrapes that come together
 //! wait for one rendering. Pieces are never joined; they are handed to the socket one by one.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use flate2::Crc;
 
-use super::disconnects::{BlockText, DomainFamily, Style, reasons, streams, streams_header};
-use super::gzip::Compressor;
-use super::{Coding, Format};
+use super::disconnects::{BlockText, DomainFamily, Style, head, reasons, streams};
+use super::{Coding, Format, gzip, zstd};
+use crate::metrics::names::{self, Family};
 use crate::publication::{DomainSeries, Snapshot, StreamBlock};
 
 /// After so many snapshots without a reader the pieces of a kind of page are dropped.
 const FORGET_AFTER: u64 = 60;
 
-/// A part of a page as it goes over the wire, and the checksum of its text where a trailer will need it.
+/// A part of a page as it goes over the wire.
 #[derive(Debug)]
 pub(super) struct Piece {
     pub(super) bytes: Bytes,
+    /// Bytes before they were compressed, for the length of a message that is made of pieces.
+    length: usize,
+    /// Of those bytes; meaningful for [`Coding::Gzip`], whose trailer needs it.
     pub(super) crc: Crc,
 }
 
@@ -31,7 +35,16 @@ pub(super) struct Piece {
 pub(super) struct Disconnects {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) parts: Vec<Bytes>,
-    /// Over all parts; meaningful for [`Coding::Gzip`].
+    pub(super) families: Vec<FamilyParts>,
+}
+
+/// One family of a page.
+#[derive(Debug)]
+pub(super) struct FamilyParts {
+    pub(super) name: &'static str,
+    /// Where it stands in [`Disconnects::parts`].
+    pub(super) parts: Range<usize>,
+    /// Over all its parts; meaningful for [`Coding::Gzip`].
     pub(super) crc: Crc,
 }
 
@@ -69,7 +82,7 @@ impl Cache {
 struct Slot {
     style: Style,
     coding: Coding,
-    headers: Vec<Piece>,
+    reasons: Option<Piece>,
     blocks: Vec<(Arc<StreamBlock>, BlockPiece)>,
     domains: Vec<(Arc<DomainSeries>, [Piece; DomainFamily::ALL.len()])>,
     page: Option<Arc<Disconnects>>,
@@ -92,7 +105,7 @@ impl BlockPiece {
 impl Slot {
     fn new(style: Style, coding: Coding) -> Self {
         let style = Style { created: style.created && style.format.is_openmetrics(), ..style };
-        Self { style, coding, headers: Vec::new(), blocks: Vec::new(), domains: Vec::new(), page: None }
+        Self { style, coding, reasons: None, blocks: Vec::new(), domains: Vec::new(), page: None }
     }
 
     fn forget_if_unread(&mut self, generation: u64) {
@@ -108,21 +121,17 @@ impl Slot {
         {
             return Arc::clone(page);
         }
-        self.render(&snapshot);
-        let page = Arc::new(self.assemble(snapshot));
+        let mut pen = Pen::new(self.coding);
+        self.render(&snapshot, &mut pen);
+        let page = Arc::new(self.assemble(snapshot, &mut pen));
         self.page = Some(Arc::clone(&page));
         page
     }
 
     /// Brings the pieces up to `snapshot`, leaving those alone whose source is the same.
-    fn render(&mut self, snapshot: &Snapshot) {
+    fn render(&mut self, snapshot: &Snapshot, pen: &mut Pen) {
         let style = self.style;
-        let mut pen = Pen::new(self.coding);
-        if self.headers.is_empty() {
-            self.headers.push(pen.piece(|out| streams_header(out, style)));
-            self.headers.extend(DomainFamily::ALL.map(|family| pen.piece(|out| family.header(out, style))));
-            self.headers.push(pen.piece(|out| reasons(out, style)));
-        }
+        self.reasons.get_or_insert_with(|| pen.piece(|out| reasons(out, style)));
         let keeps_text = self.coding == Coding::Identity;
         renew(&mut self.blocks, &snapshot.blocks, |block, before| {
             let before = before.and_then(|(source, piece)| piece.text(source));
@@ -135,27 +144,38 @@ impl Slot {
         });
     }
 
-    fn assemble(&self, snapshot: Arc<Snapshot>) -> Disconnects {
-        let [stream_header, domain_headers @ .., reasons] = &self.headers[..] else {
-            unreachable!("render makes the headers first")
-        };
-        let mut page = Disconnects {
-            snapshot,
-            parts: Vec::with_capacity(self.headers.len() + self.blocks.len() + self.domains.len() * 3),
-            crc: Crc::new(),
-        };
-        let mut add = |piece: &Piece| {
-            page.crc.combine(&piece.crc);
-            page.parts.push(piece.bytes.clone());
-        };
-        add(stream_header);
-        self.blocks.iter().for_each(|(_, block)| add(&block.piece));
-        for (family, header) in domain_headers.iter().enumerate() {
-            add(header);
-            self.domains.iter().for_each(|(_, pieces)| add(&pieces[family]));
+    fn assemble(&self, snapshot: Arc<Snapshot>, pen: &mut Pen) -> Disconnects {
+        let parts = Vec::with_capacity(self.blocks.len() + self.domains.len() * 3 + 8);
+        let mut page = Disconnects { snapshot, parts, families: Vec::with_capacity(5) };
+        let streams = self.blocks.iter().map(|(_, block)| &block.piece);
+        page.add(pen, self.style, &names::STREAM_DISCONNECTS, streams);
+        for (index, family) in DomainFamily::ALL.into_iter().enumerate() {
+            page.add(pen, self.style, family.family(), self.domains.iter().map(|(_, pieces)| &pieces[index]));
         }
-        add(reasons);
+        page.add(pen, self.style, &names::REASON_INFO, self.reasons.iter());
         page
+    }
+}
+
+impl Disconnects {
+    /// Appends one family: its head, which is made each time since it may tell the length, and its pieces.
+    fn add<'a>(
+        &mut self,
+        pen: &mut Pen,
+        style: Style,
+        family: &Family,
+        pieces: impl Iterator<Item = &'a Piece> + Clone,
+    ) {
+        let length = pieces.clone().map(|piece| piece.length).sum();
+        let head = pen.piece(|out| head(out, style, family, length));
+        let (start, mut crc) = (self.parts.len(), Crc::new());
+        let mut add = |piece: &Piece| {
+            crc.combine(&piece.crc);
+            self.parts.push(piece.bytes.clone());
+        };
+        add(&head);
+        pieces.for_each(add);
+        self.families.push(FamilyParts { name: family.name, parts: start..self.parts.len(), crc });
     }
 }
 
@@ -175,20 +195,53 @@ fn renew<S, P>(kept: &mut Vec<(Arc<S>, P)>, sources: &[Arc<S>], mut make: impl F
 /// Writes pieces in one coding, reusing its buffers.
 pub(super) struct Pen {
     text: Vec<u8>,
-    compressor: Option<Compressor>,
+    compressor: Compressor,
+}
+
+enum Compressor {
+    None,
+    Gzip(Box<gzip::Compressor>),
+    Zstd(zstd::Compressor),
 }
 
 impl Pen {
     pub(super) fn new(coding: Coding) -> Self {
-        Self { text: Vec::new(), compressor: (coding == Coding::Gzip).then(Compressor::new) }
+        let compressor = match coding {
+            Coding::Identity => Compressor::None,
+            Coding::Gzip => Compressor::Gzip(Box::new(gzip::Compressor::new())),
+            Coding::Zstd => Compressor::Zstd(zstd::Compressor::new()),
+        };
+        Self { text: Vec::new(), compressor }
     }
 
     pub(super) fn piece(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Piece {
         self.text.clear();
         write(&mut self.text);
+        let mut crc = Crc::new();
+        let bytes = match &mut self.compressor {
+            Compressor::None => Bytes::copy_from_slice(&self.text),
+            _ if self.text.is_empty() => Bytes::new(),
+            Compressor::Gzip(compressor) => {
+                crc.update(&self.text);
+                compressor.piece(&self.text)
+            }
+            Compressor::Zstd(compressor) => compressor.frame(&self.text),
+        };
+        Piece { bytes, length: self.text.len(), crc }
+    }
+
+    /// What stands before the first piece of a page.
+    pub(super) fn start(&self) -> Option<Bytes> {
+        matches!(self.compressor, Compressor::Gzip(_)).then(|| Bytes::from_static(gzip::HEADER))
+    }
+
+    /// What stands behind the last piece of a page, whose checksums combine to `crc`, or which `is_empty`.
+    pub(super) fn end(&mut self, crc: &Crc, is_empty: bool) -> Option<Bytes> {
         match &mut self.compressor {
-            Some(compressor) => compressor.piece(&self.text),
-            None => Piece { bytes: Bytes::copy_from_slice(&self.text), crc: Crc::new() },
+            Compressor::None => None,
+            Compressor::Gzip(_) => Some(gzip::trailer(crc)),
+            // Nothing at all is no zstd.
+            Compressor::Zstd(compressor) => is_empty.then(|| compressor.frame(&[])),
         }
     }
 }

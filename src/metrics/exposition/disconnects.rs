@@ -1,12 +1,12 @@
-//! The disconnect families as text, piece by piece: one piece per block of streams, and per domain and family.
+//! The disconnect families, piece by piece: one piece per block of streams, and per domain and family.
 
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use super::Format;
 use super::lines::{bound, family_header, integer, label_value, push};
+use super::{Format, exemplar, protobuf};
 use crate::clock::UnixSeconds;
-use crate::metrics::names;
+use crate::metrics::names::{self, Family};
 use crate::publication::{DURATION_BOUNDS, DomainSeries, Kind, StreamBlock, StreamSeries};
 use crate::reason::{Class, TABLE};
 
@@ -30,31 +30,38 @@ impl DomainFamily {
     pub(super) const ALL: [DomainFamily; 3] =
         [DomainFamily::Disconnects, DomainFamily::Durations, DomainFamily::LastEnd];
 
-    pub(super) fn header(self, out: &mut Vec<u8>, style: Style) {
-        let family = match self {
+    pub(super) const fn family(self) -> &'static Family {
+        match self {
             DomainFamily::Disconnects => &names::DISCONNECTS,
             DomainFamily::Durations => &names::SESSION_DURATION,
             DomainFamily::LastEnd => &names::LAST_DISCONNECT,
-        };
-        family_header(out, style.format, family);
+        }
     }
 
     pub(super) fn piece(self, out: &mut Vec<u8>, style: Style, domain: &DomainSeries) {
+        let is_text = style.format.is_text();
         match self {
-            DomainFamily::Disconnects => disconnects(out, style, domain),
-            DomainFamily::Durations => durations(out, style, domain),
-            DomainFamily::LastEnd => last_end(out, domain),
+            DomainFamily::Disconnects if is_text => disconnects(out, style, domain),
+            DomainFamily::Disconnects => protobuf::disconnects(out, domain),
+            DomainFamily::Durations if is_text => durations(out, style, domain),
+            DomainFamily::Durations => protobuf::durations(out, domain),
+            DomainFamily::LastEnd if is_text => last_end(out, domain),
+            DomainFamily::LastEnd => protobuf::last_end(out, domain),
         }
     }
 }
 
-/// The header of the stream counter.
-pub(super) fn streams_header(out: &mut Vec<u8>, style: Style) {
-    family_header(out, style.format, &names::STREAM_DISCONNECTS);
+/// What stands before the pieces of a family, which are `length` bytes together.
+pub(super) fn head(out: &mut Vec<u8>, style: Style, family: &Family, length: usize) {
+    if style.format.is_text() {
+        family_header(out, style.format, family);
+    } else {
+        protobuf::head(out, family.name, family.kind, family.help, length);
+    }
 }
 
 /// The text of one block of the stream counter and where its lines end, so that the block's successor can take over
-/// the lines that stay.
+/// the lines that stay. In protobuf a line is a message.
 #[derive(Debug)]
 pub(super) struct BlockText<'a> {
     pub(super) block: &'a StreamBlock,
@@ -111,14 +118,16 @@ pub(super) fn streams(
             if let Some(before) = before {
                 out.extend_from_slice(&before.text[std::mem::replace(&mut staying, 0..0)]);
             }
-            let patched = before.filter(|_| !style.created).and_then(|before| before.patched(block, at));
+            let is_text = style.format.is_text();
+            let patched = before.filter(|_| is_text && !style.created).and_then(|before| before.patched(block, at));
             match (patched, block.get(at)) {
                 (Some(labels), _) => {
                     out.extend_from_slice(labels);
                     integer(out, block.shown()[at]);
                     out.push(b'\n');
                 }
-                (None, Some(series)) => stream(out, style, series, &mut prefix),
+                (None, Some(series)) if is_text => stream(out, style, series, &mut prefix),
+                (None, Some(series)) => protobuf::stream(out, series),
                 (None, None) => {}
             }
         }
@@ -183,6 +192,14 @@ fn disconnects(out: &mut Vec<u8>, style: Style, domain: &DomainSeries) {
         push(out, &[NAME, "_total{domain=\""]);
         push(out, &labels);
         integer(out, count);
+        if style.format.is_openmetrics()
+            && let Some(latest) = domain.exemplars.get(&entry.reason)
+        {
+            push(out, &[" # {", exemplar::LABEL, "=\""]);
+            label_value(out, exemplar::value(&latest.stream));
+            push(out, &["\"} 1 "]);
+            integer(out, latest.end);
+        }
         out.push(b'\n');
         if style.created {
             push(out, &[NAME, "_created{domain=\""]);
@@ -238,9 +255,11 @@ fn last_end(out: &mut Vec<u8>, domain: &DomainSeries) {
     }
 }
 
-/// The taxonomy: header and lines, the same on every page.
+/// The taxonomy, the same on every page of a format.
 pub(super) fn reasons(out: &mut Vec<u8>, style: Style) {
-    family_header(out, style.format, &names::REASON_INFO);
+    if !style.format.is_text() {
+        return protobuf::reasons(out);
+    }
     for entry in &TABLE {
         push(out, &[names::REASON_INFO.name, "{reason=\"", entry.name, "\",class=\"", entry.class.as_str()]);
         for (label, texts) in [("description", entry.en), ("description_zh", entry.zh)] {

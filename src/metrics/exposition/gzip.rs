@@ -8,8 +8,6 @@
 use bytes::Bytes;
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
-use super::cache::Piece;
-
 /// RFC 1952 2.3: magic, DEFLATE, no flags, no time, fastest algorithm, unknown system.
 pub(super) const HEADER: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 0xff];
 
@@ -29,7 +27,7 @@ impl Compressor {
     }
 
     /// `text` as a piece of its own.
-    pub(super) fn piece(&mut self, text: &[u8]) -> Piece {
+    pub(super) fn piece(&mut self, text: &[u8]) -> Bytes {
         self.scratch.clear();
         let start = self.deflate.total_in();
         loop {
@@ -46,9 +44,7 @@ impl Compressor {
                 break;
             }
         }
-        let mut crc = Crc::new();
-        crc.update(text);
-        Piece { bytes: Bytes::copy_from_slice(&self.scratch), crc }
+        Bytes::copy_from_slice(&self.scratch)
     }
 }
 
@@ -67,12 +63,14 @@ mod tests {
 
     use super::*;
 
-    fn unpacked(pieces: &[&Piece]) -> String {
+    fn unpacked(pieces: &[(&str, &Bytes)]) -> String {
         let mut crc = Crc::new();
         let mut file = HEADER.to_vec();
-        for piece in pieces {
-            file.extend_from_slice(&piece.bytes);
-            crc.combine(&piece.crc);
+        for (text, piece) in pieces {
+            file.extend_from_slice(piece);
+            let mut of_piece = Crc::new();
+            of_piece.update(text.as_bytes());
+            crc.combine(&of_piece);
         }
         file.extend_from_slice(&trailer(&crc));
         let mut text = String::new();
@@ -87,10 +85,10 @@ mod tests {
         let mut compressor = Compressor::new();
         let noise: String = (0..40_000_u64).map(|i| char::from(b'a' + (i * i % 25) as u8)).collect();
         let texts = ["", "a", "tencent_live_up 1\n", &"repeated ".repeat(50_000), &noise];
-        let pieces: Vec<Piece> = texts.iter().map(|text| compressor.piece(text.as_bytes())).collect();
+        let pieces: Vec<Bytes> = texts.iter().map(|text| compressor.piece(text.as_bytes())).collect();
         for order in [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 2, 4, 0, 2]] {
             let expected: String = order.iter().map(|i| texts[*i]).collect();
-            assert_eq!(unpacked(&order.map(|i| &pieces[i])), expected);
+            assert_eq!(unpacked(&order.map(|i| (texts[i], &pieces[i]))), expected);
         }
     }
 }

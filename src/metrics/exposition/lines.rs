@@ -7,14 +7,13 @@ use crate::metrics::names::Family;
 ///
 /// OpenMetrics names a counter's family without `_total`, and knows units only as the last word of that name.
 pub(super) fn header(out: &mut Vec<u8>, format: Format, name: &str, kind: &str, help: &str) {
-    let family =
-        if format.is_openmetrics() && kind == "counter" { name.strip_suffix("_total").unwrap_or(name) } else { name };
+    let family = if format.is_openmetrics() { without_total(name, kind) } else { name };
     push(out, &["# HELP ", family, " "]);
     // Text 0.0.4 leaves quotes in help texts alone, OpenMetrics escapes them.
     escape(out, help, |byte| needs_escape(byte) && (byte != b'"' || format.is_openmetrics()));
     push(out, &["\n# TYPE ", family, " ", kind, "\n"]);
     if format.is_openmetrics()
-        && let Some(unit) = ["seconds", "bytes"].into_iter().find(|unit| has_unit(family, unit))
+        && let Some(unit) = unit(name, kind)
     {
         push(out, &["# UNIT ", family, " ", unit, "\n"]);
     }
@@ -25,8 +24,14 @@ pub(super) fn family_header(out: &mut Vec<u8>, format: Format, family: &Family) 
     header(out, format, family.name, family.kind.as_str(), family.help);
 }
 
-fn has_unit(family: &str, unit: &str) -> bool {
-    family.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_'))
+/// The last word of a family's name, `_total` left out, where that is a unit.
+pub(super) fn unit(name: &str, kind: &str) -> Option<&'static str> {
+    let has = |unit: &&str| without_total(name, kind).strip_suffix(*unit).is_some_and(|rest| rest.ends_with('_'));
+    ["seconds", "bytes"].into_iter().find(has)
+}
+
+fn without_total<'a>(name: &'a str, kind: &str) -> &'a str {
+    if kind == "counter" { name.strip_suffix("_total").unwrap_or(name) } else { name }
 }
 
 /// Appends the texts one after the other.

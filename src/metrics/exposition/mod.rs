@@ -1,15 +1,20 @@
 //! Snapshots as pages a scraper can read.
 //!
-//! Text 0.0.4 (prometheus.io "Text-based format") and OpenMetrics 1.0.0 (its specification), plain or in gzip. The
-//! order of families and lines is stable. Samples carry no timestamps; `_created` lines are written on request only,
-//! since Prometheus without its feature flag would store them as series. Label values may hold anything but NUL.
+//! Text 0.0.4 (prometheus.io "Text-based format"), OpenMetrics 1.0.0 (its specification) and delimited protobuf
+//! (`client_model`), plain, in gzip or in zstd. The order of families and lines is stable. Samples carry no timestamps;
+//! OpenMetrics has `_created` lines on request only, since Prometheus without its feature flag would store them as
+//! series. Label values may hold anything but NUL. What nobody asks for is neither made nor kept.
 
 mod cache;
 mod disconnects;
+mod exemplar;
 mod families;
+mod filter;
 mod gzip;
 mod lines;
 mod negotiation;
+mod protobuf;
+mod zstd;
 
 use std::sync::Arc;
 
@@ -17,22 +22,31 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use self::cache::{Cache, Pen};
+pub use self::filter::Filter;
 pub use self::negotiation::{Offer, coding, format};
-use super::OwnMetrics;
+use super::{OwnMetrics, names};
 use crate::publication::Snapshot;
 
-/// A text format.
+/// An exposition format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Prometheus text 0.0.4.
     Text,
     /// OpenMetrics 1.0.0.
     OpenMetrics,
+    /// `io.prometheus.client.MetricFamily` messages, each with its length before it.
+    Protobuf,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 2] = [Format::Text, Format::OpenMetrics];
+    pub const ALL: [Format; 3] = [Format::Text, Format::OpenMetrics, Format::Protobuf];
+
+    /// Whether a page is text, line by line.
+    #[must_use]
+    pub const fn is_text(self) -> bool {
+        !matches!(self, Format::Protobuf)
+    }
 
     const fn is_openmetrics(self) -> bool {
         matches!(self, Format::OpenMetrics)
@@ -46,11 +60,23 @@ pub enum Coding {
     Identity,
     /// gzip, as one member.
     Gzip,
+    /// zstd, as a frame for each part.
+    Zstd,
 }
 
 impl Coding {
     /// Every coding.
-    pub const ALL: [Coding; 2] = [Coding::Identity, Coding::Gzip];
+    pub const ALL: [Coding; 3] = [Coding::Identity, Coding::Gzip, Coding::Zstd];
+
+    /// What `Content-Encoding` says; absent where nothing was done.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Coding::Identity => None,
+            Coding::Gzip => Some("gzip"),
+            Coding::Zstd => Some("zstd"),
+        }
+    }
 }
 
 /// One page, ready to be written.
@@ -58,6 +84,8 @@ impl Coding {
 pub struct Page {
     /// [`Snapshot::generation`] of what the page shows.
     pub generation: u64,
+    /// Whether the stream counter is on it.
+    pub has_streams: bool,
     /// The page; none of the parts is empty, and most are shared with other pages.
     pub parts: Vec<Bytes>,
 }
@@ -91,34 +119,52 @@ impl Exposition {
     /// series, and it reads `/proc`. An async caller moves it to a thread that may block.
     #[must_use]
     pub fn page(&self, format: Format, coding: Coding) -> Page {
-        let disconnects = self.cache.page(&self.snapshots, format, coding);
-        let own = self.own.gather(&disconnects.snapshot);
-        let own = Pen::new(coding).piece(|out| {
-            families::families(out, format, &own);
-            if format.is_openmetrics() {
+        self.filtered(format, coding, &Filter::default())
+    }
+
+    /// [`Exposition::page`] with the families of `filter` only, in the same order.
+    #[must_use]
+    pub fn filtered(&self, format: Format, coding: Coding, filter: &Filter) -> Page {
+        let wants_disconnects = names::DISCONNECT_FAMILIES.iter().any(|family| filter.takes(family.name));
+        let disconnects = wants_disconnects.then(|| self.cache.page(&self.snapshots, format, coding));
+        let snapshot =
+            disconnects.as_ref().map_or_else(|| self.snapshots.load_full(), |page| Arc::clone(&page.snapshot));
+        let mut own = self.own.gather(&snapshot);
+        own.retain(|family| filter.takes(family.name()));
+        let mut pen = Pen::new(coding);
+        let own = pen.piece(|out| match format {
+            Format::Text => families::families(out, format, &own),
+            Format::OpenMetrics => {
+                families::families(out, format, &own);
                 out.extend_from_slice(b"# EOF\n");
             }
+            Format::Protobuf => protobuf::families(out, &own),
         });
-        let mut parts = Vec::with_capacity(disconnects.parts.len() + 3);
-        if coding == Coding::Gzip {
-            parts.push(Bytes::from_static(gzip::HEADER));
+        let mut page = Page {
+            generation: snapshot.generation,
+            has_streams: filter.takes(names::STREAM_DISCONNECTS.name),
+            parts: Vec::with_capacity(disconnects.as_ref().map_or(0, |page| page.parts.len()) + 3),
+        };
+        page.parts.extend(pen.start());
+        let mut crc = flate2::Crc::new();
+        if let Some(disconnects) = disconnects {
+            for family in disconnects.families.iter().filter(|family| filter.takes(family.name)) {
+                page.parts.extend(disconnects.parts[family.parts.clone()].iter().cloned());
+                crc.combine(&family.crc);
+            }
         }
-        parts.extend(disconnects.parts.iter().cloned());
-        parts.push(own.bytes);
-        if coding == Coding::Gzip {
-            let mut crc = flate2::Crc::new();
-            crc.combine(&disconnects.crc);
-            crc.combine(&own.crc);
-            parts.push(gzip::trailer(&crc));
-        }
-        parts.retain(|part| !part.is_empty());
-        Page { generation: disconnects.snapshot.generation, parts }
+        crc.combine(&own.crc);
+        page.parts.push(own.bytes);
+        page.parts.retain(|part| !part.is_empty());
+        page.parts.extend(pen.end(&crc, page.parts.is_empty()));
+        page
     }
 
     /// The disconnect part alone, plain, as it is in [`Exposition::page`]: what the benchmarks measure.
     #[must_use]
     pub fn disconnects(&self, format: Format) -> Page {
         let disconnects = self.cache.page(&self.snapshots, format, Coding::Identity);
-        Page { generation: disconnects.snapshot.generation, parts: disconnects.parts.clone() }
+        let parts = disconnects.parts.iter().filter(|part| !part.is_empty()).cloned().collect();
+        Page { generation: disconnects.snapshot.generation, has_streams: true, parts }
     }
 }

@@ -7,6 +7,7 @@ fn every_real_scraper_gets_the_content_type_it_asked_for() {
     let server = Server::start(snapshot(1, [series("room", 1)]));
     let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let openmetrics_utf8 = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
+    let protobuf = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
     let text = "text/plain; version=0.0.4; charset=utf-8";
     for (client, accept, content_type) in [
         (
@@ -27,7 +28,12 @@ fn every_real_scraper_gets_the_content_type_it_asked_for() {
             "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.5,\
              application/openmetrics-text;version=1.0.0;q=0.4,application/openmetrics-text;version=0.0.1;q=0.3,\
              text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
-            openmetrics,
+            protobuf,
+        ),
+        (
+            "Prometheus 3.5.3 that wants nothing but protobuf",
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,*/*;q=0.5",
+            protobuf,
         ),
         (
             "Prometheus 2.42.0",
@@ -41,7 +47,7 @@ fn every_real_scraper_gets_the_content_type_it_asked_for() {
     ] {
         let answer = server.ask("GET", "/metrics", &[("Accept", accept)]);
         assert_eq!((answer.status, answer.header("content-type")), (200, Some(content_type)), "{client}");
-        assert_eq!(answer.text().ends_with("# EOF\n"), content_type.contains("openmetrics"), "{client}");
+        assert_eq!(answer.body.ends_with(b"# EOF\n"), content_type.contains("openmetrics"), "{client}");
     }
     assert_eq!(server.get("/metrics").header("content-type"), Some(text));
 }
@@ -62,6 +68,52 @@ fn gzip_is_the_same_page_in_one_member() {
     assert_eq!(without_process(&unpacked), without_process(plain.text()));
     let refused = server.ask("GET", "/metrics", &[("Accept-Encoding", "gzip;q=0, identity")]);
     assert_eq!(refused.header("content-encoding"), None);
+    let other = server.ask("GET", "/metrics", &[("Accept-Encoding", "gzip;q=0.5, zstd")]);
+    assert_eq!(other.header("content-encoding"), Some("zstd"));
+    let unpacked = String::from_utf8(zstd::decode_all(&other.body[..]).unwrap()).unwrap();
+    assert_eq!(without_process(&unpacked), without_process(plain.text()));
+    for answer in [plain, packed, refused, other] {
+        assert_eq!(answer.header("vary"), Some("Accept, Accept-Encoding"));
+    }
+}
+
+#[test]
+fn only_the_families_asked_for_are_on_a_filtered_page() {
+    let server = Server::start(snapshot(1, [series("room", 1)]));
+    let families = |path: &str| -> Vec<String> {
+        let answer = server.get(path);
+        assert_eq!((answer.status, answer.header("vary")), (200, Some("Accept, Accept-Encoding")), "{path}");
+        let types = answer.text().lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+        types.map(str::to_owned).collect()
+    };
+    let (classes, up) = ("tencent_live_disconnects_total", "tencent_live_up");
+    assert_eq!(families("/metrics?name[]=tencent_live_up"), [up]);
+    // As Prometheus encodes its `params`.
+    assert_eq!(families(&format!("/metrics?name%5B%5D={up}&name%5B%5D={classes}&x=y")), [classes, up]);
+    assert_eq!(families("/metrics?name[]=tencent%5Flive%5fup"), [up]);
+    assert_eq!(families("/metrics?name[]=unknown"), [""; 0]);
+    assert!(families("/metrics?name=tencent_live_up&collect[]=x").len() > 20, "other parameters name nothing");
+    assert_eq!(server.get("/metrics?name[]=unknown").text(), "");
+    let openmetrics = [("Accept", "application/openmetrics-text")];
+    assert_eq!(server.ask("GET", "/metrics?name[]=unknown", &openmetrics).text(), "# EOF\n");
+    let zstd = server.ask("GET", "/metrics?name[]=unknown", &[("Accept-Encoding", "zstd")]);
+    assert_eq!(zstd::decode_all(&zstd.body[..]).unwrap(), b"");
+}
+
+#[test]
+fn a_page_without_the_stream_counter_is_no_scrape() {
+    let server = Server::start(snapshot(1, [series("room", 1)]));
+    for path in ["/metrics?name[]=tencent_live_up", "/metrics?name[]=tencent_live_disconnects_total&name[]=nothing"] {
+        let mut stream = server.connect();
+        // A second answer on the connection shows that the first would have been reported.
+        for _ in 0..2 {
+            send(&mut stream, "GET", path, &[]);
+            assert_eq!(Answer::read(&mut stream, "GET").status, 200, "{path}");
+        }
+        server.no_scrape();
+    }
+    server.get("/metrics?name[]=tencent_live_stream_disconnects_total");
+    assert_eq!(server.next_scrape().generation, 1);
 }
 
 #[test]
