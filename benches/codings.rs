@@ -4,6 +4,7 @@
 //! is. Kinds take turns, so that a busy machine slows all; medians are compared.
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
+#[expect(dead_code, reason = "other benches compare with what is theirs")]
 mod series;
 
 use std::hint::black_box;
