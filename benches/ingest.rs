@@ -14,6 +14,7 @@ use tencent_live_exporter::ledger::{NewAccount, SqliteLedger};
 use tencent_live_exporter::listing::{FULL_PAGE, Filter, Progress};
 use tencent_live_exporter::poller::{ClientIp, Keeper, KeeperOptions, Observation};
 use tencent_live_exporter::publication::Terms;
+use tencent_live_exporter::publication::labels::Choice;
 use tencent_live_exporter::reason::Classifier;
 use tencent_live_exporter::session::{Name, PushSession};
 
@@ -22,7 +23,7 @@ const START: i64 = 1_700_000_000;
 fn keeper(folder: &Path) -> Keeper {
     let options = KeeperOptions {
         classifier: Classifier::new(&[]),
-        terms: Terms { series_limit: 10_000_000, hold_max: Duration::from_secs(75) },
+        terms: Terms { series_limit: 10_000_000, labels: Choice::default(), hold_max: Duration::from_secs(75) },
         client_ip: ClientIp::Masked,
         clock: Arc::new(SystemClock::new()),
         observer: Box::new(|_| {}),

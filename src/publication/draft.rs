@@ -1,8 +1,9 @@
 //! Counting on paper, before it is durable.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::shares::Shares;
 use super::{OVERFLOW, Publication};
 use crate::clock::UnixSeconds;
 use crate::ledger::{
@@ -41,7 +42,10 @@ pub struct Draft<'a> {
     new_series: HashMap<StreamLabels, SeriesId>,
     domains: BTreeMap<DomainId, DomainAdd>,
     new_domains: HashMap<Arc<str>, DomainId>,
+    shares: Shares,
     overflowed: u64,
+    full_domains: BTreeSet<Arc<str>>,
+    excluded: u64,
 }
 
 impl<'a> Draft<'a> {
@@ -52,7 +56,10 @@ impl<'a> Draft<'a> {
             new_series: HashMap::new(),
             domains: BTreeMap::new(),
             new_domains: HashMap::new(),
+            shares: publication.shares.clone(),
             overflowed: 0,
+            full_domains: BTreeSet::new(),
+            excluded: 0,
         }
     }
 
@@ -83,6 +90,18 @@ impl<'a> Draft<'a> {
         self.overflowed
     }
 
+    /// The domains of those that did not.
+    #[must_use]
+    pub fn full_domains(&self) -> &BTreeSet<Arc<str>> {
+        &self.full_domains
+    }
+
+    /// Disconnects that the stream counter leaves out.
+    #[must_use]
+    pub fn excluded(&self) -> u64 {
+        self.excluded
+    }
+
     /// Writes the sheet into `posting`.
     pub fn write_into(self, posting: &mut Posting) {
         posting.series = self.series.into_values().collect();
@@ -91,21 +110,25 @@ impl<'a> Draft<'a> {
     }
 
     fn count_stream(&mut self, happening: &Happening<'_>, domain: &Arc<str>) {
+        let Publication { terms, key, .. } = self.publication;
+        let Some(stream) = terms.labels.stream(domain, happening.app, happening.stream, key) else {
+            self.excluded += 1;
+            return;
+        };
         let labels = |app: &str, stream: &str| StreamLabels {
             domain: Arc::clone(domain),
             app: app.into(),
             stream: stream.into(),
             reason: happening.reason,
         };
-        let mut wanted = labels(happening.app, happening.stream);
+        let mut wanted = labels(happening.app, &stream);
         let mut id = self.series_id(&wanted);
-        if id.is_none() && self.series_count() >= self.publication.terms.series_limit {
+        if id.is_none() && !self.has_place(domain) {
             self.overflowed += 1;
-            // Apps are folded too once their overflow series are a tenth beyond the limit.
-            let most = self.publication.terms.series_limit + self.publication.terms.series_limit.div_ceil(10);
+            self.full_domains.insert(Arc::clone(domain));
             wanted = labels(happening.app, OVERFLOW);
             id = self.series_id(&wanted);
-            if id.is_none() && self.series_count() >= most {
+            if id.is_none() && self.shares.apps_fold(terms.series_limit) {
                 wanted = labels(OVERFLOW, OVERFLOW);
                 id = self.series_id(&wanted);
             }
@@ -121,12 +144,18 @@ impl<'a> Draft<'a> {
         self.publication.by_labels.get(labels).or_else(|| self.new_series.get(labels)).copied()
     }
 
+    fn has_place(&self, domain: &Arc<str>) -> bool {
+        let known = self.publication.domains.len() + self.new_domains.len();
+        self.shares.has_place(self.domain_id(domain), known, self.publication.terms.series_limit)
+    }
+
     fn series_count(&self) -> u64 {
         (self.publication.series.len() + self.new_series.len()) as u64
     }
 
     fn open_series(&mut self, labels: StreamLabels, created: UnixSeconds) -> SeriesId {
         let id = SeriesId::try_from(self.series_count()).expect("the series limit is far below 2^32");
+        self.shares.add(self.domain_id(&labels.domain), &labels);
         self.new_series.insert(labels.clone(), id);
         let new = Some(NewSeries { labels, created });
         self.series.insert(id, SeriesAdd { id, new, total: 0, baseline: 0 });

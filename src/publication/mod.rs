@@ -6,11 +6,14 @@
 //! a new domain are held in the same way; those of an account that has never been listed before are hidden until its
 //! first pass is over, and start with what that pass found as their baseline.
 //!
-//! Past `series.limit`, new streams fold into `stream="__overflow__"`, then `app="__overflow__"`; sums stay exact.
+//! `labels` says which stream a disconnect counts under, if any, `shares` whether there is a place for a new one. Where
+//! there is none, streams fold into `stream="__overflow__"`, then `app="__overflow__"`; sums stay exact.
 
 mod draft;
+pub mod labels;
 mod scrape;
 mod scrapers;
+mod shares;
 mod snapshot;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -18,22 +21,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use draft::{Draft, Happening};
+use labels::Choice;
 pub use scrape::{Scrape, Scraper, USER_AGENT_BYTES};
 use scrapers::Scrapers;
+use shares::Shares;
 pub use snapshot::{BLOCK_SERIES, DomainSeries, Snapshot, StreamBlock, StreamSeries};
 
 use crate::ledger::{Books, DomainBooks, DomainId, Posting, Release, SeriesBooks, SeriesId};
 pub use crate::ledger::{DURATION_BOUNDS, DurationHistogram, StreamLabels};
 use crate::planted::{Bug, planted};
-
-/// The label value of what the series limit folds together.
-pub const OVERFLOW: &str = "__overflow__";
+use crate::session::IdentityKey;
+pub use crate::session::OVERFLOW;
 
 /// How series are published.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Terms {
-    /// Most series of the stream counter before new streams fold together.
+    /// Most series of the stream counter before new streams fold together; they are shared by the domains.
     pub series_limit: u64,
+    /// Which disconnects the stream counter counts, and under which stream.
+    pub labels: Choice,
     /// Longest time a new series waits at its baseline.
     pub hold_max: Duration,
 }
@@ -42,6 +48,8 @@ pub struct Terms {
 #[derive(Debug)]
 pub struct Publication {
     terms: Terms,
+    key: IdentityKey,
+    shares: Shares,
     series: Vec<SeriesBooks>,
     by_labels: HashMap<Arc<StreamLabels>, SeriesId>,
     /// Where a visible series stands in `blocks`.
@@ -71,8 +79,11 @@ impl Publication {
     /// Starts from the books. Holds begin anew: a restart may delay an increment, never lose one.
     #[must_use]
     pub fn new(books: Books, terms: Terms, elapsed: Duration) -> Self {
+        let hold_max = terms.hold_max;
         let mut publication = Self {
             terms,
+            key: books.key.clone(),
+            shares: Shares::default(),
             series: Vec::new(),
             by_labels: HashMap::new(),
             places: Vec::new(),
@@ -83,7 +94,7 @@ impl Publication {
             held_domains: HashMap::new(),
             hidden_since: HashMap::new(),
             // A new ledger has had no scraper yet; after a restart, one that comes once a minute may be on its way.
-            scrapers: Scrapers::new(if books.accounts.is_empty() { elapsed } else { elapsed + terms.hold_max }),
+            scrapers: Scrapers::new(if books.accounts.is_empty() { elapsed } else { elapsed + hold_max }),
             blocks: Vec::new(),
             visible_series: 0,
             generation: 0,
@@ -99,6 +110,7 @@ impl Publication {
         self.published_accounts = published.collect();
         self.by_domain = books.domains.iter().zip(0..).map(|(domain, id)| (Arc::clone(&domain.name), id)).collect();
         self.domains = books.domains;
+        self.shares = Shares::default();
         self.by_labels = HashMap::with_capacity(books.series.len());
         self.series = Vec::with_capacity(books.series.len());
         (self.places, self.blocks, self.visible_series) = (Vec::new(), Vec::new(), 0);
@@ -285,6 +297,9 @@ impl Publication {
     }
 
     fn add_series(&mut self, series: SeriesBooks, id: SeriesId, hold: Hold) {
+        if let Some(domain) = self.by_domain.get(&series.labels.domain) {
+            self.shares.add(*domain, &series.labels);
+        }
         self.by_labels.insert(Arc::new(series.labels.clone()), id);
         self.series.push(series);
         self.places.push(None);

@@ -11,6 +11,7 @@ use tencent_live_exporter::clock::{Clock as _, ManualClock};
 use tencent_live_exporter::ledger::{Books, Ledger, LedgerError, NewAccount, Posting, SqliteLedger};
 use tencent_live_exporter::listing::{Group, Progress};
 use tencent_live_exporter::poller::{ClientIp, Keeper, KeeperError, KeeperHandle, KeeperOptions, Observation, Receipt};
+use tencent_live_exporter::publication::labels::{Choice, Pattern, Rule, Selector, StreamLabel, Template};
 use tencent_live_exporter::publication::{DurationHistogram, OVERFLOW, Scrape, Scraper, Snapshot, Terms};
 use tencent_live_exporter::reason::{Classifier, Reason, TABLE};
 use tencent_live_exporter::session::{GroupKey, Name, PushSession};
@@ -110,7 +111,7 @@ impl Desk {
     }
 
     async fn with_series_limit(series_limit: u64) -> Self {
-        let terms = Terms { series_limit, hold_max: HOLD_MAX };
+        let terms = Terms { series_limit, labels: Choice::default(), hold_max: HOLD_MAX };
         let desk = Self::open(Arc::new(Folder::new()), Arc::new(ManualClock::new(START)), terms);
         let new = NewAccount {
             name: ACCOUNT.into(),
@@ -136,7 +137,7 @@ impl Desk {
         let ledger = Box::new(Unlucky { ledger, luck: Arc::clone(&luck) });
         let options = KeeperOptions {
             classifier: Classifier::new(&[]),
-            terms,
+            terms: terms.clone(),
             client_ip: ClientIp::Masked,
             clock: clock.clone(),
             observer: Box::new(|_| {}),
@@ -150,7 +151,7 @@ impl Desk {
     fn restarted(mut self) -> Self {
         self.keeper.stop();
         self.thread.take().unwrap().join().unwrap();
-        let (folder, clock, terms) = (Arc::clone(&self.folder), Arc::clone(&self.clock), self.terms);
+        let (folder, clock, terms) = (Arc::clone(&self.folder), Arc::clone(&self.clock), self.terms.clone());
         Self::open(folder, clock, terms)
     }
 
