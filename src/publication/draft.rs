@@ -45,7 +45,6 @@ pub struct Draft<'a> {
     shares: Shares,
     overflowed: u64,
     full_domains: BTreeSet<Arc<str>>,
-    excluded: u64,
 }
 
 impl<'a> Draft<'a> {
@@ -59,7 +58,6 @@ impl<'a> Draft<'a> {
             shares: publication.shares.clone(),
             overflowed: 0,
             full_domains: BTreeSet::new(),
-            excluded: 0,
         }
     }
 
@@ -99,7 +97,7 @@ impl<'a> Draft<'a> {
     /// Disconnects that the stream counter leaves out.
     #[must_use]
     pub fn excluded(&self) -> u64 {
-        self.excluded
+        self.domains.values().flat_map(|add| add.excluded.values()).sum()
     }
 
     /// Writes the sheet into `posting`.
@@ -112,7 +110,11 @@ impl<'a> Draft<'a> {
     fn count_stream(&mut self, happening: &Happening<'_>, domain: &Arc<str>) {
         let Publication { terms, key, .. } = self.publication;
         let Some(stream) = terms.labels.stream(domain, happening.app, happening.stream, key) else {
-            self.excluded += 1;
+            let add = self.domains.get_mut(&self.domain_id(domain)).expect("`domain` has put it on the sheet");
+            *add.excluded.entry(happening.reason).or_default() += 1;
+            if happening.in_baseline {
+                *add.baseline_excluded.entry(happening.reason).or_default() += 1;
+            }
             return;
         };
         let labels = |app: &str, stream: &str| StreamLabels {
@@ -181,6 +183,8 @@ impl<'a> Draft<'a> {
             disconnects: BTreeMap::new(),
             classes: BTreeMap::new(),
             baseline_disconnects: BTreeMap::new(),
+            excluded: BTreeMap::new(),
+            baseline_excluded: BTreeMap::new(),
             baseline_classes: BTreeMap::new(),
         });
         name
@@ -210,6 +214,12 @@ pub(super) fn add_to_domain(domain: &mut DomainBooks, add: &DomainAdd) {
     }
     for (reason, count) in &add.baseline_disconnects {
         domain.baseline.disconnects[*reason as usize] += count;
+    }
+    for (reason, count) in &add.excluded {
+        domain.total.excluded[*reason as usize] += count;
+    }
+    for (reason, count) in &add.baseline_excluded {
+        domain.baseline.excluded[*reason as usize] += count;
     }
     for (class, class_add) in &add.classes {
         domain.total.durations[*class as usize].add(&class_add.durations);

@@ -147,8 +147,9 @@ impl Truth<'_> {
                     series.labels.domain == domain.name && series.labels.reason as usize == reason
                 };
                 let by_stream: u64 = self.disk.series.iter().filter(of_it).map(|series| series.total).sum();
-                self.world.promise(by_stream == *total, || {
-                    format!("{:?} has {total} disconnects by class and {by_stream} by stream", domain.name)
+                let excluded = domain.total.excluded[reason];
+                self.world.promise(by_stream + excluded == *total, || {
+                    format!("{:?} has {total} disconnects by class, {by_stream} by stream, {excluded} not", domain.name)
                 });
             }
         }
