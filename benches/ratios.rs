@@ -49,9 +49,8 @@ fn their_gzip_page(families: &[MetricFamily]) -> usize {
 fn registry(snapshot: &Snapshot) -> Registry {
     let opts = Opts::new("tencent_live_stream_disconnects_total", "Finished pushes.");
     let counters = IntCounterVec::new(opts, &["domain", "app", "stream", "reason"]).expect("the names are valid");
-    for series in snapshot.blocks.iter().flat_map(|block| &block.series) {
-        let labels = &series.labels;
-        let values = [&*labels.domain, &*labels.app, &*labels.stream, labels.reason.as_str()];
+    for series in snapshot.streams() {
+        let values = [&*series.kind.domain, &*series.kind.app, series.stream, series.kind.reason.as_str()];
         counters.with_label_values(&values).inc_by(series.shown);
     }
     let registry = Registry::new();

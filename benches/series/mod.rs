@@ -17,18 +17,18 @@ pub(crate) const CHANGED: usize = 1000;
 pub(crate) fn snapshot(count: usize) -> Arc<Snapshot> {
     let domains: Vec<Arc<str>> = (0..10).map(|i| format!("push{i}.example.com").into()).collect();
     let apps: [Arc<str>; 2] = ["live".into(), "event".into()];
-    let series = |i: usize| StreamSeries {
-        labels: Arc::new(StreamLabels {
+    let series = |i: usize| {
+        let labels = StreamLabels {
             domain: Arc::clone(&domains[i * 10 / count]),
             app: Arc::clone(&apps[usize::from(i.is_multiple_of(3))]),
             stream: format!("room-{i:08}-main-hd").into(),
             reason: TABLE[i % TABLE.len()].reason,
-        }),
-        shown: (i as u64).wrapping_mul(2_654_435_761) % 5000,
-        created: 1_767_225_600,
+        };
+        (labels, (i as u64).wrapping_mul(2_654_435_761) % 5000, 1_767_225_600)
     };
-    let series: Vec<StreamSeries> = (0..count).map(series).collect();
-    let blocks = series.chunks(BLOCK_SERIES).map(|block| Arc::new(StreamBlock { series: block.to_vec() })).collect();
+    let starts = (0..count).step_by(BLOCK_SERIES);
+    let blocks = starts.map(|start| (start..count.min(start + BLOCK_SERIES)).map(series));
+    let blocks = Arc::new(blocks.map(|block| Arc::new(StreamBlock::of(block))).collect());
     Arc::new(Snapshot { generation: 1, blocks, series: count as u64, ..Snapshot::default() })
 }
 
@@ -36,15 +36,14 @@ pub(crate) fn snapshot(count: usize) -> Arc<Snapshot> {
 pub(crate) fn successor(before: &Snapshot) -> Arc<Snapshot> {
     let changed = |(number, block): (usize, &Arc<StreamBlock>)| {
         let start = number * BLOCK_SERIES;
-        let due = |i: &usize| (start + i).is_multiple_of(CHANGED);
-        if !(0..block.series.len()).any(|i| due(&i)) {
+        let due = |i: usize| (start + i).is_multiple_of(CHANGED);
+        if !(0..block.len()).any(due) {
             return Arc::clone(block);
         }
-        let mut copy = StreamBlock::clone(block);
-        (0..copy.series.len()).filter(due).for_each(|i| copy.series[i].shown += 1);
-        Arc::new(copy)
+        let shown = block.shown().iter().enumerate().map(|(i, shown)| shown + u64::from(due(i)));
+        Arc::new(block.with(shown.collect()))
     };
-    let blocks = before.blocks.iter().enumerate().map(changed).collect();
+    let blocks = Arc::new(before.blocks.iter().enumerate().map(changed).collect());
     Arc::new(Snapshot { generation: before.generation + 1, blocks, series: before.series, ..Snapshot::default() })
 }
 
@@ -56,13 +55,12 @@ pub(crate) fn families(snapshot: &Snapshot) -> Vec<MetricFamily> {
         pair.set_value(value.to_owned());
         pair
     };
-    let metric = |series: &StreamSeries| {
-        let labels = &series.labels;
+    let metric = |series: StreamSeries<'_>| {
         let mut metric = Metric::from_label(vec![
-            pair("domain", &labels.domain),
-            pair("app", &labels.app),
-            pair("stream", &labels.stream),
-            pair("reason", labels.reason.as_str()),
+            pair("domain", &series.kind.domain),
+            pair("app", &series.kind.app),
+            pair("stream", series.stream),
+            pair("reason", series.kind.reason.as_str()),
         ]);
         let mut counter = Counter::default();
         counter.set_value(series.shown as f64);
@@ -73,7 +71,7 @@ pub(crate) fn families(snapshot: &Snapshot) -> Vec<MetricFamily> {
     family.set_name("tencent_live_stream_disconnects_total".to_owned());
     family.set_help("Finished pushes.".to_owned());
     family.set_field_type(MetricType::COUNTER);
-    family.set_metric(snapshot.blocks.iter().flat_map(|block| &block.series).map(metric).collect());
+    family.set_metric(snapshot.streams().map(metric).collect());
     vec![family]
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tencent_live_exporter::publication::{
-    BLOCK_SERIES, DURATION_BOUNDS, DomainSeries, DurationHistogram, Snapshot, StreamBlock, StreamLabels, StreamSeries,
+    BLOCK_SERIES, DURATION_BOUNDS, DomainSeries, DurationHistogram, Snapshot, StreamBlock, StreamLabels,
 };
 use tencent_live_exporter::reason::{Class, Reason, TABLE};
 use tencent_live_exporter::session::{IdentityKey, Name};
@@ -80,10 +80,9 @@ impl Books {
     pub fn snapshot(&self) -> Snapshot {
         let series = self.series.iter().map(|([domain, app, stream], reason, shown)| {
             let [domain, app, stream] = [domain, app, stream].map(|name| Arc::from(name.as_str()));
-            let labels = Arc::new(StreamLabels { domain, app, stream, reason: *reason });
-            StreamSeries { labels, shown: *shown, created: CREATED }
+            (StreamLabels { domain, app, stream, reason: *reason }, *shown, CREATED)
         });
-        let series: Vec<StreamSeries> = series.collect();
+        let series: Vec<_> = series.collect();
         let domains = self.domains.iter().map(|(name, domain)| {
             let mut durations = [DurationHistogram::default(); Class::ALL.len()];
             for (class, lengths) in &domain.lengths {
@@ -100,7 +99,7 @@ impl Books {
             })
         });
         Snapshot {
-            blocks: series.chunks(BLOCK_SERIES).map(|block| Arc::new(StreamBlock { series: block.to_vec() })).collect(),
+            blocks: Arc::new(series.chunks(BLOCK_SERIES).map(|block| Arc::new(StreamBlock::of(block.to_vec()))).collect()),
             domains: domains.collect(),
             series: series.len() as u64,
             ..Snapshot::default()

@@ -11,7 +11,7 @@ mod query;
 mod slice;
 
 pub use group::{CORRECTION_SECONDS, Group, Growth};
-pub use pass::{Bounds, Pass, Progress, Reading, Tally, Unsettled};
+pub use pass::{Bounds, Pass, Progress, Reading, Tally, Unsettled, Whole};
 pub use slice::{CROWDED, SliceCount, SliceId, Slices, cover};
 
 pub use query::{BrokenRow, FULL_PAGE, Filter, Page, Query, Row, Window};

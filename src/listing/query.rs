@@ -15,6 +15,14 @@ pub struct Window {
     pub end: UnixSeconds,
 }
 
+impl Window {
+    /// Whether a second is in it.
+    #[must_use]
+    pub fn contains(&self, at: UnixSeconds) -> bool {
+        (self.start..=self.end).contains(&at)
+    }
+}
+
 impl std::fmt::Display for Window {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let time =

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::UnixSeconds;
 use crate::ledger::{AccountBooks, Posting, Record, Revision, ScopeProgress};
-use crate::listing::{Filter, Group, Progress, Unsettled};
+use crate::listing::{Filter, Group, Progress, Unsettled, Whole};
 use crate::planted::{Bug, planted};
 use crate::publication::{Happening, Publication};
 use crate::reason::{Classifier, Reason};
@@ -22,8 +22,8 @@ pub struct Observation {
     pub sessions: Vec<PushSession>,
     /// It answers a confirmation, so nothing further is unsettled by it.
     pub confirming: bool,
-    /// The group that it shows whole: what differs was corrected.
-    pub revises: Option<GroupId>,
+    /// The group that it confirms.
+    pub whole: Option<Whole>,
     /// What is complete once it is in, unless it leaves a group unsettled.
     pub progress: Progress,
     /// When it was received.
@@ -173,10 +173,18 @@ impl Bench<'_> {
                 posting.records.push(self.record(observation, key, fact, session, counted));
             }
             if !growth.unaccounted.is_empty() {
-                if observation.revises.as_ref() == Some(&id) {
-                    changed |= self.revise(key, &view, &mut group, rows, &mut posting, &mut receipt);
-                } else if !observation.confirming {
-                    receipt.unsettled.push(unsettled(id, &view, &group, self.account.floor));
+                let whole = observation.whole.as_ref().filter(|whole| whole.group == id);
+                let shows = |whole: &Whole, fact: &Fact| whole.ends.iter().any(|ends| ends.contains(fact.end));
+                let floor = self.account.floor;
+                let shows_all = whole.is_some_and(|whole| group.above(floor).all(|fact| shows(whole, fact)));
+                match whole {
+                    Some(whole) if shows_all && whole.at_once => {
+                        changed |= self.revise(key, &view, &mut group, rows, &mut posting, &mut receipt);
+                    }
+                    None if observation.confirming => {}
+                    Some(_) if shows_all => {}
+                    // Whoever wanted it confirmed did not know of all ends.
+                    Some(_) | None => receipt.unsettled.push(unsettled(id, &view, &group, floor)),
                 }
             }
             if changed {

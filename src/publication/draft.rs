@@ -143,7 +143,9 @@ impl<'a> Draft<'a> {
     }
 
     fn series_id(&self, labels: &StreamLabels) -> Option<SeriesId> {
-        self.publication.by_labels.get(labels).or_else(|| self.new_series.get(labels)).copied()
+        let StreamLabels { domain, app, stream, reason } = labels;
+        let known = self.publication.streams.find(domain, app, stream, *reason);
+        known.or_else(|| self.new_series.get(labels).copied())
     }
 
     fn has_place(&self, domain: &Arc<str>) -> bool {
@@ -152,7 +154,7 @@ impl<'a> Draft<'a> {
     }
 
     fn series_count(&self) -> u64 {
-        (self.publication.series.len() + self.new_series.len()) as u64
+        (self.publication.streams.len() + self.new_series.len()) as u64
     }
 
     fn open_series(&mut self, labels: StreamLabels, created: UnixSeconds) -> SeriesId {

@@ -9,23 +9,28 @@
 //! `labels` says which stream a disconnect counts under, if any, `shares` whether there is a place for a new one. Where
 //! there is none, streams fold into `stream="__overflow__"`, then `app="__overflow__"`; sums stay exact.
 
+mod block;
 mod draft;
 pub mod labels;
 mod scrape;
 mod scrapers;
 mod shares;
+mod shelf;
 mod snapshot;
+mod streams;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use block::{BLOCK_SERIES, Kind, StreamBlock, StreamSeries};
 pub use draft::{Draft, Happening};
 use labels::Choice;
 pub use scrape::{Scrape, Scraper, USER_AGENT_BYTES};
 use scrapers::Scrapers;
 use shares::Shares;
-pub use snapshot::{BLOCK_SERIES, DomainSeries, Snapshot, StreamBlock, StreamSeries};
+pub use snapshot::{DomainSeries, Snapshot};
+use streams::Streams;
 
 use crate::ledger::{Books, DomainBooks, DomainId, Posting, Release, SeriesBooks, SeriesId};
 pub use crate::ledger::{DURATION_BOUNDS, DurationHistogram, StreamLabels};
@@ -50,10 +55,7 @@ pub struct Publication {
     terms: Terms,
     key: IdentityKey,
     shares: Shares,
-    series: Vec<SeriesBooks>,
-    by_labels: HashMap<Arc<StreamLabels>, SeriesId>,
-    /// Where a visible series stands in `blocks`.
-    places: Vec<Option<u32>>,
+    streams: Streams,
     domains: Vec<DomainBooks>,
     by_domain: HashMap<Arc<str>, DomainId>,
     published_accounts: HashSet<String>,
@@ -62,8 +64,6 @@ pub struct Publication {
     /// Since when an account has been counted but not shown.
     hidden_since: HashMap<String, Duration>,
     scrapers: Scrapers,
-    blocks: Vec<Arc<StreamBlock>>,
-    visible_series: u32,
     generation: u64,
 }
 
@@ -84,9 +84,7 @@ impl Publication {
             terms,
             key: books.key.clone(),
             shares: Shares::default(),
-            series: Vec::new(),
-            by_labels: HashMap::new(),
-            places: Vec::new(),
+            streams: Streams::default(),
             domains: Vec::new(),
             by_domain: HashMap::new(),
             published_accounts: HashSet::new(),
@@ -95,8 +93,6 @@ impl Publication {
             hidden_since: HashMap::new(),
             // A new ledger has had no scraper yet; after a restart, one that comes once a minute may be on its way.
             scrapers: Scrapers::new(if books.accounts.is_empty() { elapsed } else { elapsed + hold_max }),
-            blocks: Vec::new(),
-            visible_series: 0,
             generation: 0,
         };
         publication.reload(books, elapsed);
@@ -111,16 +107,13 @@ impl Publication {
         self.by_domain = books.domains.iter().zip(0..).map(|(domain, id)| (Arc::clone(&domain.name), id)).collect();
         self.domains = books.domains;
         self.shares = Shares::default();
-        self.by_labels = HashMap::with_capacity(books.series.len());
-        self.series = Vec::with_capacity(books.series.len());
-        (self.places, self.blocks, self.visible_series) = (Vec::new(), Vec::new(), 0);
-        (self.held_series, self.held_domains) = (HashMap::new(), HashMap::new());
+        (self.streams, self.held_series) = (Streams::default(), HashMap::new());
         let hold = Hold { since: elapsed, generation: self.generation };
         for (mut series, id) in books.series.into_iter().zip(0..) {
             if planted(Bug::BaselineLostAtRestart) {
                 series.baseline = 0;
             }
-            self.add_series(series, id, hold);
+            self.add_series(&series, id, hold);
         }
         let held = self.domains.iter().zip(0..).filter(|(domain, _)| domain.held).map(|(_, id)| (id, hold));
         self.held_domains = held.collect();
@@ -150,20 +143,14 @@ impl Publication {
         for add in &posting.series {
             if let Some(new) = &add.new {
                 let (labels, created) = (new.labels.clone(), new.created);
-                self.add_series(SeriesBooks { labels, created, total: 0, baseline: 0, held: true }, add.id, hold);
+                let books = SeriesBooks { labels, created, total: 0, baseline: 0, held: true };
+                self.add_series(&books, add.id, hold);
             }
-            let series = &mut self.series[add.id as usize];
-            if planted(Bug::OverflowResetsTotals) && &*series.labels.stream == OVERFLOW {
-                series.total = 0;
-            }
-            series.total += add.total;
-            series.baseline += add.baseline;
-            self.show(add.id);
+            self.streams.grow(add.id, add.total, add.baseline);
         }
         for id in &posting.release.series {
-            self.series[*id as usize].held = false;
             self.held_series.remove(id);
-            self.show(*id);
+            self.streams.release(*id);
         }
         for id in &posting.release.domains {
             self.domains[*id as usize].held = false;
@@ -214,7 +201,7 @@ impl Publication {
             series: self
                 .held_series
                 .iter()
-                .filter(|(id, hold)| self.is_visible(**id) && due(hold))
+                .filter(|(id, hold)| self.streams.is_visible(**id) && due(hold))
                 .map(|(id, _)| *id)
                 .collect(),
             domains: self
@@ -240,7 +227,8 @@ impl Publication {
     #[must_use]
     pub fn next_look(&self, elapsed: Duration) -> Option<Duration> {
         let hold_max = self.terms.hold_max;
-        let series = self.held_series.iter().filter(|(id, _)| self.is_visible(**id)).map(|(_, hold)| hold.since);
+        let series =
+            self.held_series.iter().filter(|(id, _)| self.streams.is_visible(**id)).map(|(_, hold)| hold.since);
         let domains = self.held_domains.iter().filter(|(id, _)| self.domain_is_visible(**id));
         let first_hold = series.chain(domains.map(|(_, hold)| hold.since)).min();
         let hidden = self.hidden_since.values().min().map(|since| *since + hold_max);
@@ -251,26 +239,21 @@ impl Publication {
     /// What readers see from now on.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let held: Vec<_> = self.held_series.keys().filter(|id| self.is_visible(**id)).collect();
-        let waiting = |id: &&SeriesId| {
-            let series = &self.series[**id as usize];
-            series.total - series.baseline
-        };
+        let held: Vec<_> = self.held_series.keys().filter(|id| self.streams.is_visible(**id)).collect();
         let visible = (0..).zip(&self.domains).filter(|(id, _)| self.domain_is_visible(*id));
         Snapshot {
             generation: self.generation,
-            blocks: self.blocks.clone(),
+            blocks: self.streams.blocks(),
             domains: visible.map(|(_, domain)| Arc::new(shown_domain(domain))).collect(),
-            series: u64::from(self.visible_series),
+            series: self.streams.visible() as u64,
             held_series: held.len() as u64,
-            held_disconnects: held.iter().map(waiting).sum(),
+            held_disconnects: held.iter().map(|id| self.streams.waiting(**id)).sum(),
         }
     }
 
     /// The stream counter as counted, in order of first appearance.
-    #[must_use]
-    pub fn series(&self) -> &[SeriesBooks] {
-        &self.series
+    pub fn series(&self) -> impl Iterator<Item = SeriesBooks> {
+        self.streams.books()
     }
 
     fn publish_account(&mut self, account: &str, hold: Hold) {
@@ -278,17 +261,11 @@ impl Publication {
         if !self.published_accounts.insert(account.to_owned()) {
             return;
         }
-        let brought: BTreeSet<_> = self
-            .domains
-            .iter()
-            .filter(|domain| domain.account == account)
-            .map(|domain| Arc::clone(&domain.name))
-            .collect();
-        for id in 0..self.series.len() {
-            if brought.contains(&self.series[id].labels.domain) {
-                self.make_visible(SeriesId::try_from(id).expect("ids are 32 bits"), hold);
-            }
-        }
+        let is_its = |domain: &str| {
+            let domain = self.by_domain.get(domain);
+            domain.is_some_and(|id| self.domains[*id as usize].account == account)
+        };
+        self.held_series.extend(self.streams.reveal(is_its).into_iter().map(|id| (id, hold)));
         for (domain, id) in self.domains.iter().zip(0..) {
             if domain.held && domain.account == account {
                 self.held_domains.insert(id, hold);
@@ -296,66 +273,20 @@ impl Publication {
         }
     }
 
-    fn add_series(&mut self, series: SeriesBooks, id: SeriesId, hold: Hold) {
-        if let Some(domain) = self.by_domain.get(&series.labels.domain) {
+    fn add_series(&mut self, series: &SeriesBooks, id: SeriesId, hold: Hold) {
+        let domain = self.by_domain.get(&series.labels.domain);
+        if let Some(domain) = domain {
             self.shares.add(*domain, &series.labels);
         }
-        self.by_labels.insert(Arc::new(series.labels.clone()), id);
-        self.series.push(series);
-        self.places.push(None);
-        if self.series_domain_is_visible(id) {
-            self.make_visible(id, hold);
-        } else if self.series[id as usize].held {
-            self.held_series.insert(id, hold);
-        }
-    }
-
-    fn make_visible(&mut self, id: SeriesId, hold: Hold) {
-        if self.places[id as usize].is_some() {
-            return;
-        }
-        let series = &self.series[id as usize];
+        self.streams.add(series, domain.is_some_and(|domain| self.domain_is_visible(*domain)));
         if series.held {
             self.held_series.insert(id, hold);
         }
-        let place = self.visible_series;
-        if (place as usize).is_multiple_of(BLOCK_SERIES) {
-            self.blocks.push(Arc::default());
-        }
-        let block = self.blocks.last_mut().expect("a block was just pushed or is not full");
-        let (labels, _) = self.by_labels.get_key_value(&series.labels).expect("every series is in the map");
-        let shown = shown_value(series);
-        Arc::make_mut(block).series.push(StreamSeries { labels: Arc::clone(labels), shown, created: series.created });
-        self.places[id as usize] = Some(place);
-        self.visible_series += 1;
-    }
-
-    /// Copies the value of a visible series into its block.
-    fn show(&mut self, id: SeriesId) {
-        let Some(place) = self.places[id as usize].map(|place| place as usize) else { return };
-        let shown = shown_value(&self.series[id as usize]);
-        let block = &mut self.blocks[place / BLOCK_SERIES];
-        if block.series[place % BLOCK_SERIES].shown != shown {
-            Arc::make_mut(block).series[place % BLOCK_SERIES].shown = shown;
-        }
-    }
-
-    fn is_visible(&self, id: SeriesId) -> bool {
-        self.places[id as usize].is_some()
-    }
-
-    fn series_domain_is_visible(&self, id: SeriesId) -> bool {
-        let domain = self.by_domain.get(&self.series[id as usize].labels.domain);
-        domain.is_some_and(|domain| self.domain_is_visible(*domain))
     }
 
     fn domain_is_visible(&self, id: DomainId) -> bool {
         self.published_accounts.contains(&self.domains[id as usize].account)
     }
-}
-
-fn shown_value(series: &SeriesBooks) -> u64 {
-    if series.held && !planted(Bug::NoHold) { series.baseline } else { series.total }
 }
 
 fn shown_domain(domain: &DomainBooks) -> DomainSeries {

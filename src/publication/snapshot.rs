@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
+use super::{StreamBlock, StreamSeries};
 use crate::clock::UnixSeconds;
-use crate::ledger::{DurationHistogram, StreamLabels};
+use crate::ledger::DurationHistogram;
 use crate::reason::{Class, Reason};
-
-/// Series per [`StreamBlock`]: a commit copies the blocks it touches and shares the others.
-pub const BLOCK_SERIES: usize = 256;
 
 /// The disconnect families at one moment. Nothing in it is ahead of what is durable.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     /// Counts snapshots; a scraper that has read generation *g* has seen every baseline published up to *g*.
     pub generation: u64,
-    /// The stream counter in blocks of up to [`BLOCK_SERIES`]. A block that did not change is the same [`Arc`] as in
-    /// the snapshot before, so a renderer may keep what it made of it.
-    pub blocks: Vec<Arc<StreamBlock>>,
+    /// The stream counter. A block that did not change is the same [`Arc`] at the same place as in the snapshot before,
+    /// so a renderer may keep what it made of it; some may be empty.
+    pub blocks: Arc<Vec<Arc<StreamBlock>>>,
     /// The domains with their per-class families, in order of first appearance.
     pub domains: Vec<Arc<DomainSeries>>,
     /// Series of the stream counter.
@@ -27,22 +25,11 @@ pub struct Snapshot {
     pub held_disconnects: u64,
 }
 
-/// Neighbouring series of the stream counter.
-#[derive(Debug, Clone, Default)]
-pub struct StreamBlock {
-    /// In order of first appearance; at most [`BLOCK_SERIES`].
-    pub series: Vec<StreamSeries>,
-}
-
-/// One series of `tencent_live_stream_disconnects_total`.
-#[derive(Debug, Clone)]
-pub struct StreamSeries {
-    /// Its labels.
-    pub labels: Arc<StreamLabels>,
-    /// The value to publish: the baseline while held, the durable total after.
-    pub shown: u64,
-    /// Start timestamp.
-    pub created: UnixSeconds,
+impl Snapshot {
+    /// The series of the stream counter.
+    pub fn streams(&self) -> impl Iterator<Item = StreamSeries<'_>> {
+        self.blocks.iter().flat_map(|block| block.series())
+    }
 }
 
 /// The per-class families of one domain.

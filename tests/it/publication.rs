@@ -219,8 +219,7 @@ impl Desk {
     /// What is shown of a stream, all reasons together; nothing while it has no series.
     fn stream(&self, stream: &str) -> Option<u64> {
         let snapshot = self.snapshot();
-        let series = snapshot.blocks.iter().flat_map(|block| &block.series);
-        series.filter(|series| &*series.labels.stream == stream).map(|series| series.shown).reduce(|a, b| a + b)
+        snapshot.streams().filter(|series| series.stream == stream).map(|series| series.shown).reduce(|a, b| a + b)
     }
 
     /// What is shown of a domain, by reason.
@@ -233,9 +232,8 @@ impl Desk {
     /// What is shown of each stream of a domain.
     fn streams(&self, domain: &str) -> BTreeMap<String, u64> {
         let snapshot = self.snapshot();
-        let series = snapshot.blocks.iter().flat_map(|block| &block.series);
-        let of_domain = series.filter(|series| &*series.labels.domain == domain);
-        of_domain.map(|series| (series.labels.stream.to_string(), series.shown)).collect()
+        let of_domain = snapshot.streams().filter(|series| &*series.kind.domain == domain);
+        of_domain.map(|series| (series.stream.to_owned(), series.shown)).collect()
     }
 
     /// The totals on disk, by stream, as another program reads them.
@@ -445,8 +443,7 @@ async fn a_series_starts_at_the_end_of_the_last_poll_before_its_first_event() {
     desk.observe(vec![desk.ends("room"), ended("late", last_poll - 50)]).await;
     let created = |desk: &Desk| -> BTreeMap<String, i64> {
         let snapshot = desk.snapshot();
-        let series = snapshot.blocks.iter().flat_map(|block| &block.series);
-        series.map(|series| (series.labels.stream.to_string(), series.created)).collect()
+        snapshot.streams().map(|series| (series.stream.to_owned(), series.created)).collect()
     };
     let before = created(&desk);
     assert_eq!(before["room"], last_poll);
@@ -467,12 +464,11 @@ async fn g3_g4_hostile_names_stay_apart_and_are_cut() {
     desk.observe(vec![touching("live", "1room"), touching("live1", "room")]).await;
     desk.passes(76).await;
     let snapshot = desk.snapshot();
-    let series: Vec<_> = snapshot.blocks.iter().flat_map(|block| &block.series).collect();
-    assert_eq!(series.len(), names.len() + 2);
-    assert!(series.iter().all(|series| series.shown == 1 && series.labels.stream.len() <= 128 + 9));
-    let before: Vec<_> = series.iter().map(|series| Arc::clone(&series.labels)).collect();
+    assert_eq!(snapshot.streams().count(), names.len() + 2);
+    assert!(snapshot.streams().all(|series| series.shown == 1 && series.stream.len() <= 128 + 9));
+    let before: Vec<_> = snapshot.streams().map(|series| series.labels()).collect();
     let after = desk.restarted().snapshot();
-    let after: Vec<_> = after.blocks.iter().flat_map(|block| &block.series).map(|s| Arc::clone(&s.labels)).collect();
+    let after: Vec<_> = after.streams().map(|series| series.labels()).collect();
     assert_eq!(before, after, "and are called the same after a restart");
 }
 

@@ -150,7 +150,7 @@ async fn a_domain_the_api_refuses_keeps_no_other_from_being_counted_and_shown() 
     keeper.counting("main".into()).await.unwrap();
     keeper.counting("main".into()).await.unwrap();
     let snapshot = keeper.snapshot().load_full();
-    assert_eq!(snapshot.blocks.iter().flat_map(|block| &block.series).map(|series| series.shown).sum::<u64>(), 1);
+    assert_eq!(snapshot.streams().map(|series| series.shown).sum::<u64>(), 1);
     keeper.stop();
 }
 

@@ -11,7 +11,7 @@ use tencent_live_exporter::clock::{Clock, ManualClock};
 use tencent_live_exporter::metrics::exposition::{Coding, Exposition, Format};
 use tencent_live_exporter::metrics::{BUILD, OwnMetrics, POLL_ERRORS};
 use tencent_live_exporter::publication::{
-    BLOCK_SERIES, DomainSeries, DurationHistogram, Scrape, Snapshot, StreamBlock, StreamLabels, StreamSeries,
+    BLOCK_SERIES, DomainSeries, DurationHistogram, Scrape, Snapshot, StreamBlock, StreamLabels,
 };
 use tencent_live_exporter::reason::{Class, Reason};
 use tencent_live_exporter::status::Board;
@@ -48,20 +48,23 @@ const HOSTILE: &[&str] = &[
     "\u{feff}bom",
 ];
 
-fn series(stream: &str, shown: u64) -> StreamSeries {
+/// A series by labels, value and start timestamp.
+type Series = (StreamLabels, u64, i64);
+
+fn series(stream: &str, shown: u64) -> Series {
     let labels = StreamLabels {
         domain: "push.example.com".into(),
         app: "live".into(),
         stream: stream.into(),
         reason: Reason::NetworkError,
     };
-    StreamSeries { labels: Arc::new(labels), shown, created: 1_767_225_600 }
+    (labels, shown, 1_767_225_600)
 }
 
-fn snapshot(generation: u64, series: impl IntoIterator<Item = StreamSeries>) -> Snapshot {
-    let series: Vec<StreamSeries> = series.into_iter().collect();
+fn snapshot(generation: u64, series: impl IntoIterator<Item = Series>) -> Snapshot {
+    let series: Vec<Series> = series.into_iter().collect();
     let mut disconnects = [0; Reason::COUNT];
-    disconnects[Reason::NetworkError as usize] = series.iter().map(|series| series.shown).sum();
+    disconnects[Reason::NetworkError as usize] = series.iter().map(|(_, shown, _)| shown).sum();
     let mut durations = [DurationHistogram::default(); Class::ALL.len()];
     durations[Class::Network as usize].observe(3);
     durations[Class::Network as usize].observe(100_000);
@@ -72,7 +75,7 @@ fn snapshot(generation: u64, series: impl IntoIterator<Item = StreamSeries>) -> 
     Snapshot {
         generation,
         series: series.len() as u64,
-        blocks: series.chunks(BLOCK_SERIES).map(|block| Arc::new(StreamBlock { series: block.to_vec() })).collect(),
+        blocks: Arc::new(series.chunks(BLOCK_SERIES).map(|block| Arc::new(StreamBlock::of(block.to_vec()))).collect()),
         domains: vec![Arc::new(domain)],
         held_series: 1,
         held_disconnects: 2,

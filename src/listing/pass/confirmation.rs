@@ -15,6 +15,9 @@ const MOST_CONFIRMATIONS: usize = 2_000;
 /// Most ends that are asked for one by one.
 const MOST_ENDS: usize = 20;
 
+/// A window that every end is in.
+const EVER: Window = Window { start: UnixSeconds::MIN, end: UnixSeconds::MAX };
+
 /// A group of which a view showed rows that are not accounted for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsettled {
@@ -37,6 +40,22 @@ impl Unsettled {
         }
         Self { group, ends, rows }
     }
+
+    /// From its first end to its last.
+    fn span(&self) -> Window {
+        Window { start: self.ends[0], end: self.ends[self.ends.len() - 1] }
+    }
+}
+
+/// A group that a confirmation showed whole, as far as it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whole {
+    /// The group.
+    pub group: GroupId,
+    /// Its rows were looked for at these ends. One that has rows elsewhere is not whole after all.
+    pub ends: Vec<Window>,
+    /// All came in one response: what differs from before has been corrected by the API.
+    pub at_once: bool,
 }
 
 /// Where a group is looked for.
@@ -81,22 +100,25 @@ impl Pass {
             .map(|session| session.end)
             .collect();
         let whole = verdict == Verdict::Leaf;
-        let shows_all = match look {
-            Look::Ends => !ends.is_empty(),
+        let shown = match look {
+            Look::Ends => (!ends.is_empty()).then(|| unsettled.span()),
             // Rows that ended at once are shown by a window of ends too, when the look before was empty by mistake.
-            Look::Start { excluded } => excluded && ends.iter().any(|end| *end > unsettled.group.start + 1),
-            Look::EndByEnd(_) => false,
+            Look::Start { excluded } => {
+                let by_start = excluded && ends.iter().any(|end| *end > unsettled.group.start + 1);
+                by_start.then_some(EVER)
+            }
+            Look::EndByEnd(_) => None,
         };
         match look {
-            _ if whole && shows_all => {
+            _ if whole && let Some(span) = shown => {
                 self.compare(&unsettled, ends.len());
-                reading.revises = Some(unsettled.group);
+                reading.whole = Some(Whole { group: unsettled.group, ends: vec![span], at_once: true });
             }
             Look::Ends if whole => self.look_at_start(unsettled, true),
             Look::Ends if verdict == Verdict::Overfull && (2..=MOST_ENDS).contains(&unsettled.ends.len()) => {
                 self.confirmations.push(Confirmation { unsettled, look: Look::EndByEnd(Vec::new()) });
             }
-            Look::EndByEnd(views) if whole => self.join(unsettled, views, &mut reading.sessions),
+            Look::EndByEnd(views) if whole => self.join(unsettled, views, &mut reading),
             Look::Ends | Look::EndByEnd(_) => self.look_at_start(unsettled, false),
             // What was shown counts, but there may be more.
             Look::Start { .. } => self.mark_incomplete(),
@@ -105,10 +127,10 @@ impl Pass {
     }
 
     /// Adds the view of one end, and when the first has been seen again unchanged, makes one view of all.
-    fn join(&mut self, unsettled: Unsettled, mut views: Vec<Vec<PushSession>>, sessions: &mut Vec<PushSession>) {
+    fn join(&mut self, unsettled: Unsettled, mut views: Vec<Vec<PushSession>>, reading: &mut Reading) {
         let end = end_asked_for(&unsettled, &views);
         let is_of_it = |session: &PushSession| session.end == end && session.is_of(&unsettled.group);
-        let mut view: Vec<PushSession> = sessions.iter().filter(|session| is_of_it(session)).cloned().collect();
+        let mut view: Vec<PushSession> = reading.sessions.iter().filter(|session| is_of_it(session)).cloned().collect();
         view.sort_unstable();
         if views.len() < unsettled.ends.len() {
             views.push(view);
@@ -122,8 +144,10 @@ impl Pass {
                 return;
             }
             self.compare(&unsettled, joined.len());
-            sessions.retain(|session| !session.is_of(&unsettled.group));
-            sessions.extend(joined);
+            reading.sessions.retain(|session| !session.is_of(&unsettled.group));
+            reading.sessions.extend(joined);
+            let ends = unsettled.ends.iter().map(|end| Window { start: *end, end: *end }).collect();
+            reading.whole = Some(Whole { group: unsettled.group, ends, at_once: false });
         }
     }
 
@@ -143,20 +167,19 @@ impl Pass {
     }
 
     pub(super) fn confirmation_query(&self, confirmation: &Confirmation) -> Query {
-        let Unsettled { group, ends, .. } = &confirmation.unsettled;
-        let (start, end) = match &confirmation.look {
-            Look::Ends => (ends[0], ends[ends.len() - 1]),
-            Look::EndByEnd(views) => {
-                (end_asked_for(&confirmation.unsettled, views), end_asked_for(&confirmation.unsettled, views))
-            }
-            Look::Start { .. } => (group.start, group.start),
+        let Unsettled { group, .. } = &confirmation.unsettled;
+        let second = |at: UnixSeconds| Window { start: at, end: at };
+        let window = match &confirmation.look {
+            Look::Ends => confirmation.unsettled.span(),
+            Look::EndByEnd(views) => second(end_asked_for(&confirmation.unsettled, views)),
+            Look::Start { .. } => second(group.start),
         };
         let filter = Filter {
             domain: Some(group.domain.clone()),
             app: Some(group.app.clone()),
             stream: Some(group.stream.clone()),
         };
-        Query { window: self.padded(Window { start, end }), filter, page: 1, page_size: FULL_PAGE }
+        Query { window: self.padded(window), filter, page: 1, page_size: FULL_PAGE }
     }
 }
 
@@ -201,12 +224,12 @@ mod tests {
             (window, pass.answer(Page { total: Some(rows.len() as u64), rows }, &slices))
         };
         let (window, reading) = window_and_answer(&[]);
-        assert_eq!((window, reading.revises), (Window { start: START - 1, end: START + lasted + 1 }, None));
+        assert_eq!((window, reading.whole), (Window { start: START - 1, end: START + lasted + 1 }, None));
         let (window, reading) = window_and_answer(shown);
         assert_eq!(window, Window { start: START - 1, end: START + 1 });
         assert_eq!(pass.next(&slices), None);
-        assert_eq!(pass.tally().incomplete_listings, u64::from(reading.revises.is_none()));
-        reading.revises == Some(group)
+        assert_eq!(pass.tally().incomplete_listings, u64::from(reading.whole.is_none()));
+        reading.whole.is_some_and(|whole| whole.group == group && whole.at_once)
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod division;
 use std::collections::BTreeSet;
 
 use self::confirmation::Confirmation;
-pub use self::confirmation::Unsettled;
+pub use self::confirmation::{Unsettled, Whole};
 use super::crowd::Crowd;
 use super::query::{BrokenRow, FULL_PAGE, Filter, Page, Query, Row, Window};
 use super::slice::{SliceCount, SliceId, Slices};
@@ -52,8 +52,8 @@ pub struct Reading {
     pub broken: Vec<BrokenRow>,
     /// The response is the answer to a confirmation: it unsettles nothing further.
     pub confirming: bool,
-    /// The group that the response shows whole: what differs from before has been corrected by the API.
-    pub revises: Option<GroupId>,
+    /// The group that was to be confirmed, if it is.
+    pub whole: Option<Whole>,
     /// What is complete once these rows are in and settled.
     pub progress: Progress,
 }

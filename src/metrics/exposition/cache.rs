@@ -79,7 +79,7 @@ struct Slot {
 struct BlockPiece {
     piece: Piece,
     /// Where the lines of the piece's text end; empty where the text is not at hand.
-    ends: Vec<usize>,
+    ends: Vec<u32>,
 }
 
 impl BlockPiece {
@@ -196,17 +196,17 @@ impl Pen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publication::{StreamLabels, StreamSeries};
+    use crate::publication::StreamLabels;
     use crate::reason::Reason;
 
     fn block(stream: &str) -> Arc<StreamBlock> {
         let labels =
             StreamLabels { domain: "d".into(), app: "a".into(), stream: stream.into(), reason: Reason::Unmapped };
-        Arc::new(StreamBlock { series: vec![StreamSeries { labels: Arc::new(labels), shown: 1, created: 0 }] })
+        Arc::new(StreamBlock::of([(labels, 1, 0)]))
     }
 
     fn snapshot(generation: u64, blocks: &[Arc<StreamBlock>]) -> Snapshot {
-        Snapshot { generation, blocks: blocks.to_vec(), ..Snapshot::default() }
+        Snapshot { generation, blocks: Arc::new(blocks.to_vec()), ..Snapshot::default() }
     }
 
     fn text(page: &Disconnects) -> String {

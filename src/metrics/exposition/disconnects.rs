@@ -7,7 +7,7 @@ use super::Format;
 use super::lines::{bound, family_header, integer, label_value, push};
 use crate::clock::UnixSeconds;
 use crate::metrics::names;
-use crate::publication::{DURATION_BOUNDS, DomainSeries, StreamBlock, StreamSeries};
+use crate::publication::{DURATION_BOUNDS, DomainSeries, Kind, StreamBlock, StreamSeries};
 use crate::reason::{Class, TABLE};
 
 /// How the pieces of one page are written.
@@ -59,17 +59,33 @@ pub(super) fn streams_header(out: &mut Vec<u8>, style: Style) {
 pub(super) struct BlockText<'a> {
     pub(super) block: &'a StreamBlock,
     pub(super) text: &'a [u8],
-    pub(super) ends: &'a [usize],
+    pub(super) ends: &'a [u32],
 }
 
-impl BlockText<'_> {
-    /// The bytes of line `index` if `series` would be written the same way.
-    fn line(&self, index: usize, series: &StreamSeries) -> Option<Range<usize>> {
-        let before = self.block.series.get(index)?;
-        let same = Arc::ptr_eq(&before.labels, &series.labels)
-            && before.shown == series.shown
-            && before.created == series.created;
-        same.then(|| index.checked_sub(1).map_or(0, |previous| self.ends[previous])..self.ends[index])
+impl<'a> BlockText<'a> {
+    /// Where line `at` is if it would be written the same way for `block`.
+    fn staying(&self, block: &StreamBlock, at: usize) -> Option<Range<usize>> {
+        let same = if self.block.has_labels_of(block) {
+            self.block.shown()[at] == block.shown()[at]
+        } else {
+            let (before, series) = (self.block.get(at)?, block.get(at)?);
+            before.shown == series.shown
+                && before.created == series.created
+                && Arc::ptr_eq(before.kind, series.kind)
+                && before.stream == series.stream
+        };
+        same.then(|| self.line(at))
+    }
+
+    fn line(&self, at: usize) -> Range<usize> {
+        at.checked_sub(1).map_or(0, |previous| self.ends[previous] as usize)..self.ends[at] as usize
+    }
+
+    /// Line `at` without its number, if only that is another one in `block`.
+    fn patched(&self, block: &StreamBlock, at: usize) -> Option<&'a [u8]> {
+        let line = self.block.has_labels_of(block).then(|| &self.text[self.line(at)])?;
+        let number = line.iter().rposition(|byte| *byte == b' ')? + 1;
+        Some(&line[..number])
     }
 }
 
@@ -79,13 +95,13 @@ pub(super) fn streams(
     style: Style,
     block: &StreamBlock,
     before: Option<&BlockText<'_>>,
-) -> Vec<usize> {
-    let mut ends = Vec::with_capacity(block.series.len());
+) -> Vec<u32> {
+    let mut ends = Vec::with_capacity(block.len());
     // Lines that stay are copied together with their neighbours that stay.
     let mut staying = 0..0;
     let mut prefix = Prefix::default();
-    for (index, series) in block.series.iter().enumerate() {
-        let old = before.and_then(|before| Some((before.line(index, series)?, before.text)));
+    for at in 0..block.len() {
+        let old = before.and_then(|before| Some((before.staying(block, at)?, before.text)));
         if let Some((line, text)) = old {
             if staying.end != line.start {
                 out.extend_from_slice(&text[std::mem::replace(&mut staying, line.start..line.start)]);
@@ -95,9 +111,18 @@ pub(super) fn streams(
             if let Some(before) = before {
                 out.extend_from_slice(&before.text[std::mem::replace(&mut staying, 0..0)]);
             }
-            stream(out, style, series, &mut prefix);
+            let patched = before.filter(|_| !style.created).and_then(|before| before.patched(block, at));
+            match (patched, block.get(at)) {
+                (Some(labels), _) => {
+                    out.extend_from_slice(labels);
+                    integer(out, block.shown()[at]);
+                    out.push(b'\n');
+                }
+                (None, Some(series)) => stream(out, style, series, &mut prefix),
+                (None, None) => {}
+            }
         }
-        ends.push(out.len() + staying.len());
+        ends.push(u32::try_from(out.len() + staying.len()).expect("lines of a block are short"));
     }
     if let Some(before) = before {
         out.extend_from_slice(&before.text[staying]);
@@ -112,30 +137,30 @@ struct Prefix<'a> {
     names: Option<(&'a Arc<str>, &'a Arc<str>)>,
 }
 
-fn stream<'a>(out: &mut Vec<u8>, style: Style, series: &'a StreamSeries, prefix: &mut Prefix<'a>) {
+fn stream<'a>(out: &mut Vec<u8>, style: Style, series: StreamSeries<'a>, prefix: &mut Prefix<'a>) {
     const NAME: &str = "tencent_live_stream_disconnects";
     const START: &str = "tencent_live_stream_disconnects_total{domain=\"";
     /// What follows the stream name, up to the value, by `Reason as usize`.
     static TAILS: LazyLock<[String; TABLE.len()]> =
         LazyLock::new(|| std::array::from_fn(|i| format!("\",reason=\"{}\"}} ", TABLE[i].name)));
 
-    let labels = &series.labels;
+    let Kind { domain, app, reason } = &**series.kind;
     let line = out.len();
     // Neighbours often share domain and app: then the start of the line before is the start of this one.
-    let same = |(domain, app)| same_text(&labels.domain, domain) && same_text(&labels.app, app);
+    let same = |(other_domain, other_app)| same_text(domain, other_domain) && same_text(app, other_app);
     if prefix.names.is_some_and(same) {
         out.extend_from_within(prefix.bytes.clone());
     } else {
         push(out, &[START]);
-        label_value(out, &labels.domain);
+        label_value(out, domain);
         push(out, &["\",app=\""]);
-        label_value(out, &labels.app);
+        label_value(out, app);
         push(out, &["\",stream=\""]);
-        prefix.names = Some((&labels.domain, &labels.app));
+        prefix.names = Some((domain, app));
     }
     prefix.bytes = line..out.len();
-    label_value(out, &labels.stream);
-    push(out, &[&TAILS[labels.reason as usize]]);
+    label_value(out, series.stream);
+    push(out, &[&TAILS[*reason as usize]]);
     let labels_end = out.len() - 1;
     integer(out, series.shown);
     out.push(b'\n');
@@ -244,17 +269,16 @@ mod tests {
     use crate::publication::StreamLabels;
     use crate::reason::Reason;
 
-    fn series(domain: &str, app: &str, stream: &str, shown: u64) -> StreamSeries {
+    fn series(domain: &str, app: &str, stream: &str, shown: u64) -> (StreamLabels, u64, UnixSeconds) {
         let reason = Reason::NetworkError;
         let labels = StreamLabels { domain: domain.into(), app: app.into(), stream: stream.into(), reason };
-        StreamSeries { labels: Arc::new(labels), shown, created: 1_700_000_000 }
+        (labels, shown, 1_700_000_000)
     }
 
     #[test]
     fn neighbours_that_share_a_start_are_written_as_if_they_did_not() {
-        let block = StreamBlock {
-            series: vec![series("d\"", "a", "1", 1), series("d\"", "a", "2", 20), series("d\"", "", "3", 3)],
-        };
+        let block =
+            StreamBlock::of([series("d\"", "a", "1", 1), series("d\"", "a", "2", 20), series("d\"", "", "3", 3)]);
         let mut out = Vec::new();
         streams(&mut out, Style { format: Format::Text, created: false }, &block, None);
         assert_eq!(
@@ -267,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_created_line_follows_its_total() {
-        let block = StreamBlock { series: vec![series("d", "a", "1", 1), series("d", "a", "2", 2)] };
+        let block = StreamBlock::of([series("d", "a", "1", 1), series("d", "a", "2", 2)]);
         let mut out = Vec::new();
         streams(&mut out, Style { format: Format::OpenMetrics, created: true }, &block, None);
         let labels = |stream| format!("{{domain=\"d\",app=\"a\",stream=\"{stream}\",reason=\"network_error\"}}");
@@ -284,25 +308,31 @@ mod tests {
 
     #[test]
     fn a_successor_reads_as_if_it_had_been_written_afresh() {
-        let style = Style { format: Format::OpenMetrics, created: true };
-        let written = |block: &StreamBlock, before: Option<&BlockText<'_>>| {
-            let mut out = Vec::new();
-            let ends = streams(&mut out, style, block, before);
-            (String::from_utf8(out).unwrap(), ends)
-        };
-        let block = StreamBlock { series: (0..6).map(|i| series("d", "a", &i.to_string(), i)).collect() };
-        let (text, ends) = written(&block, None);
-        let before = BlockText { block: &block, text: text.as_bytes(), ends: &ends };
-        // Every choice of changed series, with a series more, a series less, and as many.
-        for changed in 0..64_u32 {
-            for length in 5..=7 {
-                let mut next = block.clone();
-                next.series.truncate(length);
-                next.series.resize_with(length, || series("d", "a", "new", 1));
-                for (i, series) in next.series.iter_mut().enumerate().filter(|(i, _)| changed & (1 << i) != 0) {
-                    series.shown += 10_u64.pow(u32::try_from(i).unwrap());
+        for created in [false, true] {
+            let style = Style { format: Format::OpenMetrics, created };
+            let written = |block: &StreamBlock, before: Option<&BlockText<'_>>| {
+                let mut out = Vec::new();
+                let ends = streams(&mut out, style, block, before);
+                (String::from_utf8(out).unwrap(), ends)
+            };
+            let all: Vec<_> = (0..6).map(|i| series("d", "a", &i.to_string(), i)).collect();
+            let block = StreamBlock::of(all.clone());
+            let (text, ends) = written(&block, None);
+            let before = BlockText { block: &block, text: text.as_bytes(), ends: &ends };
+            // Every choice of changed values, under the same labels, and with a series more, less, and as many.
+            for changed in 0..64_u32 {
+                let grown = |(i, shown): (u32, u64)| shown + if changed & (1 << i) == 0 { 0 } else { 10_u64.pow(i) };
+                let patched = block.with((0..).zip(block.shown().iter().copied()).map(grown).collect());
+                assert_eq!(written(&patched, Some(&before)), written(&patched, None), "{changed:b}");
+                for length in 3..=9 {
+                    let mut next = all.clone();
+                    next.resize_with(length, || series("d", "a", "new", 1));
+                    for (i, (_, shown, _)) in (0..).zip(&mut next) {
+                        *shown = grown((i, *shown));
+                    }
+                    let next = StreamBlock::of(next);
+                    assert_eq!(written(&next, Some(&before)), written(&next, None), "{changed:b} {length}");
                 }
-                assert_eq!(written(&next, Some(&before)), written(&next, None), "{changed:b} {length}");
             }
         }
     }

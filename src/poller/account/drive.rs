@@ -83,7 +83,7 @@ impl<S: EventSource> AccountLoop<S> {
             scope: scope.clone(),
             sessions: reading.sessions,
             confirming: reading.confirming,
-            revises: reading.revises,
+            whole: reading.whole,
             progress: reading.progress,
             seen: self.options.clock.now(),
         };

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tencent_live_exporter::clock::ManualClock;
 use tencent_live_exporter::ledger::{AccountBooks, NewAccount, SqliteLedger};
-use tencent_live_exporter::listing::{Bounds, Filter, Page, Pass, Query, Row, Slices, Window, cover};
+use tencent_live_exporter::listing::{Bounds, Filter, Page, Pass, Query, Row, Slices, Whole, Window, cover};
 use tencent_live_exporter::poller::{ClientIp, Keeper, KeeperOptions, Observation};
 use tencent_live_exporter::publication::Terms;
 use tencent_live_exporter::publication::labels::Choice;
 use tencent_live_exporter::reason::Classifier;
-use tencent_live_exporter::session::{GroupId, Name, PushSession};
+use tencent_live_exporter::session::{Name, PushSession};
 
 pub(super) const START: i64 = 1_700_000_000;
 pub(super) const HORIZON: i64 = 72 * 3600;
@@ -149,7 +149,7 @@ impl Exporter {
             let page = api.answer(&query, now);
             let reading = pass.answer(page, self.slices());
             let progress = reading.progress.clone();
-            let receipt = self.observe(reading.sessions, reading.confirming, reading.revises, progress.clone(), now);
+            let receipt = self.observe(reading.sessions, reading.confirming, reading.whole, progress.clone(), now);
             if receipt.is_empty() {
                 self.progressed(&progress);
             } else {
@@ -162,11 +162,11 @@ impl Exporter {
         self.progressed(&progress);
     }
 
-    fn observe(
+    pub(super) fn observe(
         &mut self,
         sessions: Vec<PushSession>,
         confirming: bool,
-        revises: Option<GroupId>,
+        whole: Option<Whole>,
         progress: tencent_live_exporter::listing::Progress,
         seen: i64,
     ) -> Vec<tencent_live_exporter::listing::Unsettled> {
@@ -175,7 +175,7 @@ impl Exporter {
             scope: Filter::default(),
             sessions,
             confirming,
-            revises,
+            whole,
             progress,
             seen,
         };

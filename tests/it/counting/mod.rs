@@ -3,6 +3,7 @@
 mod harness;
 
 use harness::{Api, By, Counts, Exporter, START, Shown};
+use tencent_live_exporter::listing::{Progress, Whole, Window};
 use tencent_live_exporter::session::{Name, PushSession};
 
 const TEXTS: [(&str, &str); 3] = [
@@ -215,4 +216,35 @@ fn a_quiet_day_costs_one_request_a_slice() {
     let before = api.requests;
     exporter.sweep(&mut api, START + 60, DAY, false);
     assert!(api.requests - before <= 24, "{} requests", api.requests - before);
+}
+
+#[test]
+fn a_group_that_was_counted_with_other_ends_is_not_confirmed_without_them() {
+    let mut exporter = Exporter::new();
+    let session = |lasted: i64, text: &str| PushSession {
+        domain: "push.example.com".into(),
+        app: "live".into(),
+        stream: "room".into(),
+        start: START,
+        end: START + lasted,
+        reason_text: text.into(),
+        client_ip: "203.0.113.7".into(),
+        duration: None,
+        resolution: String::new(),
+    };
+    let (refused, ended) = (session(0, "校验鉴权参数不通过"), session(1, "推流客户端主动断流"));
+    let mut observe = |sessions: &[PushSession], whole: Option<Whole>| {
+        exporter.observe(sessions.to_vec(), whole.is_some(), whole, Progress::default(), START + 10)
+    };
+    assert!(observe(&[refused.clone(), ended.clone()], None).is_empty());
+    // A crowd of one second knows of the two that ended in it, one of them late (seed 82774).
+    let whole = |lasts: &[i64]| {
+        let ends = lasts.iter().map(|lasted| Window { start: START + lasted, end: START + lasted }).collect();
+        Some(Whole { group: refused.group(), ends, at_once: true })
+    };
+    let unsettled = observe(&[refused.clone(), refused.clone()], whole(&[0]));
+    assert_eq!(unsettled.len(), 1);
+    assert_eq!((&*unsettled[0].ends, unsettled[0].rows), (&[START, START + 1][..], 2));
+    assert!(observe(&[refused.clone(), refused.clone(), ended], whole(&[0, 1])).is_empty());
+    assert_eq!(total(&exporter), 3);
 }

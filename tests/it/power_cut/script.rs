@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tencent_live_exporter::ledger::{AccountBooks, Books, NewAccount, Posting, Release};
-use tencent_live_exporter::listing::{Filter, Group, Progress, SliceCount, SliceId};
+use tencent_live_exporter::listing::{Filter, Group, Progress, SliceCount, SliceId, Whole, Window};
 use tencent_live_exporter::poller::{Bench, ClientIp, Observation, Sorted};
 use tencent_live_exporter::publication::labels::Choice;
 use tencent_live_exporter::publication::{Publication, Terms};
@@ -87,12 +87,13 @@ impl Script {
         // Twice in one response are two.
         sessions.extend(sessions.first().cloned());
         let revised = sessions.last().cloned().filter(|_| self.dice.bool());
-        let revises = revised.map(|mut session| {
+        let whole = revised.map(|mut session| {
             session.end += 1;
             let group = session.group();
             sessions.retain(|other| !other.is_of(&group));
             sessions.push(session);
-            group
+            let ever = Window { start: i64::MIN, end: i64::MAX };
+            Whole { group, ends: vec![ever], at_once: true }
         });
         self.listed.clone_from(&sessions);
         let slice = SliceId { level: 6, index: self.now >> 6 };
@@ -102,7 +103,7 @@ impl Script {
             scope: Filter::default(),
             sessions,
             confirming: true,
-            revises,
+            whole,
             progress: Progress { reached: Some(self.now), remember: vec![(slice, count)], forget: Vec::new() },
             seen: self.now,
         };

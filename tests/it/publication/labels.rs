@@ -49,10 +49,10 @@ async fn dropped_streams_share_one_series_with_an_empty_label() {
     desk.observe(vec![PushSession { app: "vip".into(), ..ended("room_3", end) }]).await;
     desk.passes(76).await;
     let snapshot = desk.snapshot();
-    let series: Vec<_> = snapshot.blocks.iter().flat_map(|block| &block.series).collect();
-    let shown = |app: &str| series.iter().find(|one| &*one.labels.app == app).map(|one| one.shown);
+    let series: Vec<_> = snapshot.streams().collect();
+    let shown = |app: &str| series.iter().find(|one| &*one.kind.app == app).map(|one| one.shown);
     assert_eq!((series.len(), shown("live"), shown("vip")), (2, Some(3), Some(1)));
-    assert!(series.iter().all(|one| one.labels.stream.is_empty()));
+    assert!(series.iter().all(|one| one.stream.is_empty()));
     assert_eq!(desk.class(DOMAIN, CLIENT_STOPPED), Some(4));
 }
 

@@ -36,15 +36,12 @@ async fn g2_past_the_limit_streams_fold_and_every_sum_stays_exact() {
     }
     desk.passes(76).await;
     let snapshot = desk.snapshot();
-    let series: Vec<_> = snapshot.blocks.iter().flat_map(|block| &block.series).collect();
+    let series: Vec<_> = snapshot.streams().collect();
     assert!(series.len() <= 20 + 2 + 1, "{}", series.len());
     // Of the twenty places, a tenth is kept for domains that are still to come.
     assert_eq!(overflowed, 100 - 18);
     let sum = |wanted: &dyn Fn(&str, &str) -> bool| -> u64 {
-        let fits = |one: &&&_| {
-            let one: &StreamSeries = one;
-            wanted(&one.labels.app, &one.labels.stream)
-        };
+        let fits = |one: &&StreamSeries<'_>| wanted(&one.kind.app, one.stream);
         series.iter().filter(fits).map(|one| one.shown).sum()
     };
     assert_eq!(sum(&|_, _| true), 100);

@@ -240,5 +240,6 @@ fn scrapers(dice: &mut fastrand::Rng, hold_max: Duration, length: u64) -> Vec<Sc
 
 /// The second at which late rows have all come in.
 pub(super) fn over(plan: &Plan) -> i64 {
-    START + i64::try_from(plan.length + plan.late_rows_for).expect("runs are short")
+    let end = START + i64::try_from(plan.length + plan.late_rows_for).expect("runs are short");
+    plan.events.iter().map(|event| event.shown_from + 1).fold(end, i64::max)
 }

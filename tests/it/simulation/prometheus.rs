@@ -68,14 +68,14 @@ impl Samples {
 /// What a scraper has stored.
 #[derive(Default)]
 pub(super) struct Store {
-    pub(super) streams: HashMap<Arc<StreamLabels>, Option<Samples>>,
+    pub(super) streams: HashMap<StreamLabels, Option<Samples>>,
     pub(super) classes: HashMap<Arc<str>, [Option<Samples>; Reason::COUNT]>,
     durations: HashMap<Arc<str>, u64>,
     /// When it scraped, by the platform's time.
     pub(super) scraped: Vec<UnixSeconds>,
     /// When it failed twice in a row by its own doing.
     pub(super) blind: Vec<UnixSeconds>,
-    blocks: Vec<Arc<StreamBlock>>,
+    blocks: Arc<Vec<Arc<StreamBlock>>>,
     life: u64,
 }
 
@@ -153,10 +153,11 @@ impl Observer {
         let store = self.store.lock().unwrap();
         let disk = self.disk.lock().unwrap();
         for block in changed(&snapshot.blocks, &store.blocks) {
-            for series in &block.series {
-                let durable = disk.total(&series.labels);
+            for series in block.series() {
+                let labels = series.labels();
+                let durable = disk.total(&labels);
                 self.world.promise(series.shown <= durable, || {
-                    format!("{:?} shows {}, durable is {durable}", series.labels, series.shown)
+                    format!("{labels:?} shows {}, durable is {durable}", series.shown)
                 });
             }
         }
@@ -174,14 +175,14 @@ impl Observer {
         let mut store = self.store.lock().unwrap();
         let store = &mut *store;
         if store.life != life {
-            (store.life, store.blocks) = (life, Vec::new());
+            (store.life, store.blocks) = (life, Arc::default());
         }
         for block in changed(&snapshot.blocks, &store.blocks) {
-            for series in &block.series {
-                let seen = store.streams.entry(Arc::clone(&series.labels)).or_default();
+            for series in block.series() {
+                let seen = store.streams.entry(series.labels()).or_default();
                 let before = *seen;
                 let kept = Samples::take(seen, series.shown);
-                self.world.promise(kept, || format!("{:?} was {before:?} and is {}", series.labels, series.shown));
+                self.world.promise(kept, || format!("{:?} was {before:?} and is {}", series.labels(), series.shown));
             }
         }
         store.blocks.clone_from(&snapshot.blocks);

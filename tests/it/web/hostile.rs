@@ -129,10 +129,10 @@ proptest! {
                 stream: stream.as_str().into(),
                 reason: Reason::Unmapped,
             };
-            StreamSeries { labels: Arc::new(labels), shown: *shown, created: 0 }
+            (labels, *shown, 0)
         });
-        let series: Vec<StreamSeries> = series.collect();
-        let blocks = series.chunks(7).map(|block| Arc::new(StreamBlock { series: block.to_vec() })).collect();
+        let series: Vec<_> = series.collect();
+        let blocks = Arc::new(series.chunks(7).map(|block| Arc::new(StreamBlock::of(block.to_vec()))).collect());
         let expected: Vec<_> =
             names.iter().map(|(d, a, s, n)| (d.clone(), a.clone(), s.clone(), n.to_string())).collect();
         let exposition = exposition(Snapshot { blocks, ..Snapshot::default() }, false);
