@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tencent_live_exporter::poller::Pace;
 use tencent_live_exporter::publication::Terms;
-use tencent_live_exporter::publication::labels::Choice;
+use tencent_live_exporter::publication::labels::{Choice, Pattern, Rule, Selector, StreamLabel, Template};
 use tencent_live_exporter::session::Name;
 
 use super::cloud::{BeyondCap, Event, Habits, Ties, WindowOf};
@@ -98,6 +98,28 @@ impl Plan {
     }
 }
 
+/// Which streams have series, one seed in three otherwise than all of them. It takes no dice, so that a seed lives
+/// through what it always has.
+fn choice(seed: u64) -> Choice {
+    let pattern = |text: &str| Pattern::new(text).expect("an expression");
+    let group = |text: &str| {
+        let pattern = pattern(text);
+        let template = Template::new("$1*", &pattern).expect("a template");
+        StreamLabel::Group(vec![Rule { pattern, template }])
+    };
+    let stream = |text: &str| Selector { stream: Some(pattern(text)), ..Selector::default() };
+    match seed % 9 {
+        6 => Choice { stream: group("(room_[0-9]).+"), ..Choice::default() },
+        7 => Choice { exclude: vec![stream("room_1.*|1room|x.*")], ..Choice::default() },
+        8 => Choice {
+            stream: StreamLabel::Drop,
+            include: vec![Selector { app: Some(pattern("live1")), ..stream("room.*") }],
+            exclude: Vec::new(),
+        },
+        _ => Choice::default(),
+    }
+}
+
 /// One of `options`.
 pub(super) fn one_of<T: Copy>(dice: &mut fastrand::Rng, options: &[T]) -> T {
     options[dice.usize(..options.len())]
@@ -122,7 +144,7 @@ impl Plan {
         let late_rows_for = (lookback * 8 / 10).min(length * 8 / 10);
         let terms = Terms {
             series_limit: if percent(dice, 10) { dice.u64(5..30) } else { 100_000 },
-            labels: Choice::default(),
+            labels: choice(seed),
             hold_max: Duration::from_secs(one_of(dice, &[0, 30, 75, 75, 75, 200])),
         };
         let hold_max = terms.hold_max;
