@@ -4,9 +4,9 @@
 //! places of the others, and a place once taken is never given back. So a domain keeps its *share*, the limit over twice
 //! the number of known domains, and a tenth of the limit is *kept* for domains that appear later. What neither claims
 //! is for whoever comes first. Then, whatever the others do:
-//! - as long as no domain is added, each that is known can have as many series as its share;
+//! - as long as neither the domains nor the limit change, each domain can have as many series as its share;
 //! - a domain below its share can always open half as many as there are free places, so one that appears when all is
-//!   taken can open a twentieth of the limit, the next one a fortieth, and so on.
+//!   taken can open a twentieth of the limit, the next one a fortieth, and so on, up to its share.
 //!
 //! The rule looks at counts alone, so a restart changes nothing. It takes time in the number of domains, for a new series
 //! or one that folds, not for a known one. Series that gather what is folded have no share: they are counted apart and
