@@ -9,7 +9,7 @@
 //!       4  poller       the loop: ask, answer, commit, publish; one writer
 //!       4  web          the HTTP server: metrics, health, landing page
 //!       3  metrics      names and help, the own registry, exposition
-//!       3  publication  which value each series shows: baselines, holds, releases, overflow
+//!       3  publication  which series there are and what each shows: labels, shares, baselines, holds, releases
 //!       2  live         the API: client, rows, error classes, pace and retries, credentials
 //!       2  ledger       the durable books, one transaction a posting; SQLite
 //!       1  signing      TC3-HMAC-SHA256

@@ -15,6 +15,9 @@ use crate::planted::{Bug, planted};
 /// Longest label value in bytes before it is cut and marked with a hash.
 pub const LABEL_BYTES: usize = 128;
 
+/// The label value of what the series limit folds together. No name has it, see [`Name::label`].
+pub const OVERFLOW: &str = "__overflow__";
+
 /// A domain, app or stream name: the bytes the API sent, whatever they are.
 ///
 /// JSON can carry lone surrogates and a hostile API invalid UTF-8; both are kept here byte for byte, so that two
@@ -46,20 +49,34 @@ impl Name {
     ///
     /// Marked are names over [`LABEL_BYTES`], names that are not UTF-8, and names with a NUL, which ends a page for
     /// Prometheus' parser. A name that already holds the replacement character is marked too, so that it cannot
-    /// pass for a cleaned one.
+    /// pass for a cleaned one; so is [`OVERFLOW`], which is not a stranger's to take.
     #[must_use]
     pub fn label(&self, key: &IdentityKey) -> String {
         let text = self.text();
-        let plain = self.0.len() <= LABEL_BYTES && !text.contains(['\0', '\u{fffd}']);
-        if plain {
+        if self.0.len() <= LABEL_BYTES && !text.contains(['\0', '\u{fffd}']) && !is_taken(&text) {
             return text.into_owned();
         }
-        let clean = text.replace('\0', "\u{fffd}");
-        let cut = &clean[..clean.floor_char_boundary(LABEL_BYTES)];
-        let mut hasher = key.hasher();
-        hasher.write(&self.0);
-        format!("{cut}~{:08x}", hasher.finish128().h1 >> 32)
+        marked(&text.replace('\0', "\u{fffd}"), &self.0, key)
     }
+}
+
+/// A text that was made of label values as a label value itself: cut and marked as [`Name::label`] does where it is over
+/// [`LABEL_BYTES`] or taken. What was cleaned has its mark already.
+#[must_use]
+pub fn relabelled(text: String, key: &IdentityKey) -> String {
+    if text.len() <= LABEL_BYTES && !is_taken(&text) { text } else { marked(&text, text.as_bytes(), key) }
+}
+
+/// Whether a text is [`OVERFLOW`], or what that looks like once it is marked.
+fn is_taken(text: &str) -> bool {
+    text.strip_prefix(OVERFLOW).is_some_and(|rest| rest.is_empty() || rest.starts_with('~'))
+}
+
+/// The start of `text`, and eight hex digits of the hash of `raw`.
+fn marked(text: &str, raw: &[u8], key: &IdentityKey) -> String {
+    let mut hasher = key.hasher();
+    hasher.write(raw);
+    format!("{}~{:08x}", &text[..text.floor_char_boundary(LABEL_BYTES)], hasher.finish128().h1 >> 32)
 }
 
 impl std::fmt::Debug for Name {
@@ -292,6 +309,29 @@ mod tests {
                 assert_ne!(one.label(&key()), other.label(&key()));
             }
         }
+    }
+
+    #[test]
+    fn no_name_is_that_of_what_the_limit_folds_together() {
+        let taken = Name::from(OVERFLOW).label(&key());
+        assert!(taken.starts_with("__overflow__~") && taken.len() == 12 + 9, "{taken}");
+        // Whoever has read that on a page cannot make a second stream of it.
+        let copied = Name::from(taken.as_str()).label(&key());
+        assert!(copied != taken && copied.starts_with(&format!("{taken}~")), "{copied}");
+        for name in ["__overflow__x", "x__overflow__", "__OVERFLOW__", "__overflow"] {
+            assert_eq!(Name::from(name).label(&key()), name);
+        }
+        assert_eq!(relabelled(OVERFLOW.into(), &key()), taken);
+    }
+
+    #[test]
+    fn texts_made_of_labels_are_cut_and_stay_apart() {
+        let made = |last: char| relabelled(format!("{}{last}", "a".repeat(200)), &key());
+        assert_ne!(made('x'), made('y'));
+        assert_eq!(made('x').len(), LABEL_BYTES + 9);
+        assert_eq!(relabelled("a".repeat(LABEL_BYTES), &key()), "a".repeat(LABEL_BYTES));
+        let cleaned = Name::from("a\0").label(&key());
+        assert_eq!(relabelled(cleaned.clone(), &key()), cleaned, "one mark is enough");
     }
 
     #[test]

@@ -182,6 +182,10 @@ pub struct DomainAdd {
     pub classes: BTreeMap<Class, ClassAdd>,
     /// How much of it the baseline takes along.
     pub baseline_disconnects: BTreeMap<Reason, u64>,
+    /// How much of it the stream counter leaves out.
+    pub excluded: BTreeMap<Reason, u64>,
+    /// How much of that the baseline takes along.
+    pub baseline_excluded: BTreeMap<Reason, u64>,
     /// How much of it the baseline takes along.
     pub baseline_classes: BTreeMap<Class, DurationHistogram>,
 }
@@ -321,13 +325,16 @@ pub struct DomainBooks {
 pub struct DomainTotals {
     /// By `Reason as usize`.
     pub disconnects: [u64; Reason::COUNT],
+    /// Those of them that no series of the stream counter has.
+    pub excluded: [u64; Reason::COUNT],
     /// By `Class as usize`.
     pub durations: [DurationHistogram; Class::ALL.len()],
 }
 
 impl Default for DomainTotals {
     fn default() -> Self {
-        Self { disconnects: [0; Reason::COUNT], durations: [DurationHistogram::default(); Class::ALL.len()] }
+        let none = [0; Reason::COUNT];
+        Self { disconnects: none, excluded: none, durations: [DurationHistogram::default(); Class::ALL.len()] }
     }
 }
 

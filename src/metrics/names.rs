@@ -50,9 +50,9 @@ macro_rules! families {
 
 families! {
     STREAM_DISCONNECTS: Counter "tencent_live_stream_disconnects_total" ["domain", "app", "stream", "reason"]
-        "Finished pushes by stream and reason; past the series limit under stream=\"__overflow__\".";
+        "Finished pushes by stream and reason, as series.stream, include and exclude say; past the series limit under stream=\"__overflow__\".";
     DISCONNECTS: Counter "tencent_live_disconnects_total" ["domain", "class", "reason"]
-        "Finished pushes by domain and reason; complete even when streams overflow.";
+        "Finished pushes by domain and reason; complete even when streams overflow or are excluded.";
     SESSION_DURATION: Histogram "tencent_live_session_duration_seconds" ["domain", "class"]
         "How long finished pushes had lasted, in seconds.";
     LAST_DISCONNECT: Gauge "tencent_live_last_disconnect_timestamp_seconds" ["domain", "class"]
@@ -97,6 +97,8 @@ families! {
         "Disconnects that are counted but wait behind a baseline.";
     OVERFLOWED_DISCONNECTS: Counter "tencent_live_exporter_overflowed_disconnects_total" ["account"]
         "Disconnects counted under stream=\"__overflow__\" because the series limit was reached.";
+    EXCLUDED_DISCONNECTS: Counter "tencent_live_exporter_excluded_disconnects_total" ["account"]
+        "Disconnects counted by class but not by stream, because series.include or series.exclude leaves them out.";
     CATCHUP_DISCONNECTS: Counter "tencent_live_exporter_catchup_disconnects_total" ["account"]
         "Disconnects counted by polls that reached further back than usual: on the very first start, where they are the baseline, and after an outage.";
     SPLIT_WINDOWS: Counter "tencent_live_exporter_split_windows_total" ["account"]

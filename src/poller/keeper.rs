@@ -68,7 +68,7 @@ impl Keeper {
     pub fn open(mut ledger: Box<dyn Ledger>, options: KeeperOptions) -> Result<(Self, KeeperHandle), LedgerError> {
         let books = ledger.read()?;
         let (key, accounts) = (books.key.clone(), books.accounts.clone());
-        let publication = Publication::new(books, options.terms, options.clock.elapsed());
+        let publication = Publication::new(books, options.terms.clone(), options.clock.elapsed());
         let snapshot = Arc::new(ArcSwap::from_pointee(publication.snapshot()));
         let (sender, messages) = unbounded_channel();
         let handle = KeeperHandle::new(sender, Arc::clone(&snapshot));

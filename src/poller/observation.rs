@@ -1,6 +1,7 @@
 //! One response on its way into the books: facts in, posting out. No I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::clock::UnixSeconds;
 use crate::ledger::{AccountBooks, Posting, Record, Revision, ScopeProgress};
@@ -46,6 +47,10 @@ pub struct Receipt {
     pub unmapped: Vec<String>,
     /// Disconnects folded into overflow series.
     pub overflowed: u64,
+    /// The domains that had no place for them.
+    pub full_domains: BTreeSet<Arc<str>>,
+    /// Disconnects counted, but not in the stream counter.
+    pub excluded: u64,
     /// Groups that need a confirmation; then the progress was not taken.
     pub unsettled: Vec<Unsettled>,
 }
@@ -187,6 +192,8 @@ impl Bench<'_> {
             }
         }
         receipt.overflowed = draft.overflowed();
+        receipt.full_domains = draft.full_domains().clone();
+        receipt.excluded = draft.excluded();
         draft.write_into(&mut posting);
         if receipt.unsettled.is_empty() && !observation.progress.is_empty() {
             posting.progress = Some(ScopeProgress {

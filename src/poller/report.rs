@@ -78,18 +78,22 @@ impl Report {
         metrics.records(account, Outcome::Late, receipt.late);
         metrics.unmapped(account, receipt.unmapped.len() as u64);
         metrics.overflowed(account, receipt.overflowed);
+        metrics.excluded(account, receipt.excluded);
         for text in &receipt.unmapped {
             if self.is_news(text) {
                 let (account, text) = (&self.account, text.escape_debug().take(256).collect::<String>());
                 warn!(account, text, "unmapped reason text, name its reason under `reasons` in the config file");
             }
         }
-        if receipt.overflowed > 0 && self.is_news("series.limit") {
-            let account = &self.account;
-            warn!(
-                account,
-                "series.limit reached, new streams fold into stream=__overflow__; raise it if memory allows"
-            );
+        for domain in &receipt.full_domains {
+            if self.is_news(&format!("series.limit {domain}")) {
+                let (account, domain) = (&self.account, domain.escape_debug().to_string());
+                warn!(
+                    account,
+                    domain,
+                    "series.limit reached, new streams of the domain fold into stream=__overflow__; raise it if memory allows, or group names by series.stream"
+                );
+            }
         }
     }
 

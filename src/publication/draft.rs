@@ -1,8 +1,9 @@
 //! Counting on paper, before it is durable.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::shares::Shares;
 use super::{OVERFLOW, Publication};
 use crate::clock::UnixSeconds;
 use crate::ledger::{
@@ -43,7 +44,9 @@ pub struct Draft<'a> {
     domains: BTreeMap<DomainId, DomainAdd>,
     new_domains: HashMap<Arc<str>, DomainId>,
     exemplars: BTreeMap<(DomainId, Reason), Exemplar>,
+    shares: Shares,
     overflowed: u64,
+    full_domains: BTreeSet<Arc<str>>,
 }
 
 impl<'a> Draft<'a> {
@@ -55,7 +58,9 @@ impl<'a> Draft<'a> {
             domains: BTreeMap::new(),
             new_domains: HashMap::new(),
             exemplars: BTreeMap::new(),
+            shares: publication.shares.clone(),
             overflowed: 0,
+            full_domains: BTreeSet::new(),
         }
     }
 
@@ -91,6 +96,18 @@ impl<'a> Draft<'a> {
         self.overflowed
     }
 
+    /// The domains of those that did not.
+    #[must_use]
+    pub fn full_domains(&self) -> &BTreeSet<Arc<str>> {
+        &self.full_domains
+    }
+
+    /// Disconnects that the stream counter leaves out.
+    #[must_use]
+    pub fn excluded(&self) -> u64 {
+        self.domains.values().flat_map(|add| add.excluded.values()).sum()
+    }
+
     /// Writes the sheet into `posting`.
     pub fn write_into(self, posting: &mut Posting) {
         posting.series = self.series.into_values().collect();
@@ -100,21 +117,29 @@ impl<'a> Draft<'a> {
     }
 
     fn count_stream(&mut self, happening: &Happening<'_>, domain: &Arc<str>) {
+        let Publication { terms, key, .. } = self.publication;
+        let Some(stream) = terms.labels.stream(domain, happening.app, happening.stream, key) else {
+            let add = self.domains.get_mut(&self.domain_id(domain)).expect("`domain` has put it on the sheet");
+            *add.excluded.entry(happening.reason).or_default() += 1;
+            if happening.in_baseline {
+                *add.baseline_excluded.entry(happening.reason).or_default() += 1;
+            }
+            return;
+        };
         let labels = |app: &str, stream: &str| StreamLabels {
             domain: Arc::clone(domain),
             app: app.into(),
             stream: stream.into(),
             reason: happening.reason,
         };
-        let mut wanted = labels(happening.app, happening.stream);
+        let mut wanted = labels(happening.app, &stream);
         let mut id = self.series_id(&wanted);
-        if id.is_none() && self.series_count() >= self.publication.terms.series_limit {
+        if id.is_none() && !self.has_place(domain) {
             self.overflowed += 1;
-            // Apps are folded too once their overflow series are a tenth beyond the limit.
-            let most = self.publication.terms.series_limit + self.publication.terms.series_limit.div_ceil(10);
+            self.full_domains.insert(Arc::clone(domain));
             wanted = labels(happening.app, OVERFLOW);
             id = self.series_id(&wanted);
-            if id.is_none() && self.series_count() >= most {
+            if id.is_none() && self.shares.apps_fold(terms.series_limit) {
                 wanted = labels(OVERFLOW, OVERFLOW);
                 id = self.series_id(&wanted);
             }
@@ -132,12 +157,18 @@ impl<'a> Draft<'a> {
         known.or_else(|| self.new_series.get(labels).copied())
     }
 
+    fn has_place(&self, domain: &Arc<str>) -> bool {
+        let known = self.publication.domains.len() + self.new_domains.len();
+        self.shares.has_place(self.domain_id(domain), known, self.publication.terms.series_limit)
+    }
+
     fn series_count(&self) -> u64 {
         (self.publication.streams.len() + self.new_series.len()) as u64
     }
 
     fn open_series(&mut self, labels: StreamLabels, created: UnixSeconds) -> SeriesId {
         let id = SeriesId::try_from(self.series_count()).expect("the series limit is far below 2^32");
+        self.shares.add(self.domain_id(&labels.domain), &labels);
         self.new_series.insert(labels.clone(), id);
         let new = Some(NewSeries { labels, created });
         self.series.insert(id, SeriesAdd { id, new, total: 0, baseline: 0 });
@@ -163,6 +194,8 @@ impl<'a> Draft<'a> {
             disconnects: BTreeMap::new(),
             classes: BTreeMap::new(),
             baseline_disconnects: BTreeMap::new(),
+            excluded: BTreeMap::new(),
+            baseline_excluded: BTreeMap::new(),
             baseline_classes: BTreeMap::new(),
         });
         name
@@ -197,6 +230,12 @@ pub(super) fn add_to_domain(domain: &mut DomainBooks, add: &DomainAdd) {
     }
     for (reason, count) in &add.baseline_disconnects {
         domain.baseline.disconnects[*reason as usize] += count;
+    }
+    for (reason, count) in &add.excluded {
+        domain.total.excluded[*reason as usize] += count;
+    }
+    for (reason, count) in &add.baseline_excluded {
+        domain.baseline.excluded[*reason as usize] += count;
     }
     for (class, class_add) in &add.classes {
         domain.total.durations[*class as usize].add(&class_add.durations);

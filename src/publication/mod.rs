@@ -6,12 +6,15 @@
 //! a new domain are held in the same way; those of an account that has never been listed before are hidden until its
 //! first pass is over, and start with what that pass found as their baseline.
 //!
-//! Past `series.limit`, new streams fold into `stream="__overflow__"`, then `app="__overflow__"`; sums stay exact.
+//! `labels` says which stream a disconnect counts under, if any, `shares` whether there is a place for a new one. Where
+//! there is none, streams fold into `stream="__overflow__"`, then `app="__overflow__"`; sums stay exact.
 
 mod block;
 mod draft;
+pub mod labels;
 mod scrape;
 mod scrapers;
+mod shares;
 mod shelf;
 mod snapshot;
 mod streams;
@@ -22,8 +25,10 @@ use std::time::Duration;
 
 pub use block::{BLOCK_SERIES, Kind, StreamBlock, StreamSeries};
 pub use draft::{Draft, Happening};
+use labels::Choice;
 pub use scrape::{Scrape, Scraper, USER_AGENT_BYTES};
 use scrapers::Scrapers;
+use shares::Shares;
 pub use snapshot::{DomainSeries, Snapshot};
 use streams::Streams;
 
@@ -31,15 +36,16 @@ use crate::ledger::{Books, DomainBooks, DomainId, Posting, Release, SeriesBooks,
 pub use crate::ledger::{DURATION_BOUNDS, DurationHistogram, Exemplar, StreamLabels};
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
-
-/// The label value of what the series limit folds together.
-pub const OVERFLOW: &str = "__overflow__";
+use crate::session::IdentityKey;
+pub use crate::session::OVERFLOW;
 
 /// How series are published.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Terms {
-    /// Most series of the stream counter before new streams fold together.
+    /// Most series of the stream counter before new streams fold together; they are shared by the domains.
     pub series_limit: u64,
+    /// Which disconnects the stream counter counts, and under which stream.
+    pub labels: Choice,
     /// Longest time a new series waits at its baseline.
     pub hold_max: Duration,
 }
@@ -48,6 +54,8 @@ pub struct Terms {
 #[derive(Debug)]
 pub struct Publication {
     terms: Terms,
+    key: IdentityKey,
+    shares: Shares,
     streams: Streams,
     domains: Vec<DomainBooks>,
     by_domain: HashMap<Arc<str>, DomainId>,
@@ -74,8 +82,11 @@ impl Publication {
     /// Starts from the books. Holds begin anew: a restart may delay an increment, never lose one.
     #[must_use]
     pub fn new(books: Books, terms: Terms, elapsed: Duration) -> Self {
+        let hold_max = terms.hold_max;
         let mut publication = Self {
             terms,
+            key: books.key.clone(),
+            shares: Shares::default(),
             streams: Streams::default(),
             domains: Vec::new(),
             by_domain: HashMap::new(),
@@ -85,7 +96,7 @@ impl Publication {
             held_domains: HashMap::new(),
             hidden_since: HashMap::new(),
             // A new ledger has had no scraper yet; after a restart, one that comes once a minute may be on its way.
-            scrapers: Scrapers::new(if books.accounts.is_empty() { elapsed } else { elapsed + terms.hold_max }),
+            scrapers: Scrapers::new(if books.accounts.is_empty() { elapsed } else { elapsed + hold_max }),
             generation: 0,
         };
         publication.reload(books, elapsed);
@@ -99,6 +110,7 @@ impl Publication {
         self.published_accounts = published.collect();
         self.by_domain = books.domains.iter().zip(0..).map(|(domain, id)| (Arc::clone(&domain.name), id)).collect();
         self.domains = books.domains;
+        self.shares = Shares::default();
         (self.streams, self.held_series) = (Streams::default(), HashMap::new());
         self.exemplars = HashMap::new();
         let hold = Hold { since: elapsed, generation: self.generation };
@@ -274,6 +286,9 @@ impl Publication {
 
     fn add_series(&mut self, series: &SeriesBooks, id: SeriesId, hold: Hold) {
         let domain = self.by_domain.get(&series.labels.domain);
+        if let Some(domain) = domain {
+            self.shares.add(*domain, &series.labels);
+        }
         self.streams.add(series, domain.is_some_and(|domain| self.domain_is_visible(*domain)));
         if series.held {
             self.held_series.insert(id, hold);

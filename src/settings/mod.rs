@@ -17,6 +17,7 @@ mod poll;
 mod problem;
 mod schema;
 mod section;
+mod series;
 mod spellings;
 mod storage;
 mod web;
@@ -33,7 +34,8 @@ pub use endpoint::{Endpoint, Site};
 pub use log::{Log, LogFormat, LogLevel};
 pub use poll::Poll;
 pub use problem::{Problem, Problems};
-pub use storage::{ClientIp, Series, State, StatePath};
+pub use series::Series;
+pub use storage::{ClientIp, State, StatePath};
 pub use web::{ListenAddress, Web};
 
 use crate::reason::Reason;
@@ -49,7 +51,7 @@ pub struct Settings {
     pub accounts: Vec<Account>,
     /// When to ask for what.
     pub poll: Poll,
-    /// Bounds of the stream counter.
+    /// What the stream counter shows, and its bounds.
     pub series: Series,
     /// What is kept on disk.
     pub state: State,

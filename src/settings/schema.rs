@@ -43,7 +43,17 @@ pub(super) static ROOT: Shape = Shape::Section(&[
             ("max_requests_per_second", Shape::One),
         ]),
     ),
-    ("series", Shape::Section(&[("limit", Shape::One), ("hold_max", Shape::One)])),
+    (
+        "series",
+        Shape::Section(&[
+            ("limit", Shape::One),
+            ("hold_max", Shape::One),
+            ("stream", Shape::One),
+            ("groups", Shape::List(&RULE)),
+            ("include", Shape::List(&SELECTOR)),
+            ("exclude", Shape::List(&SELECTOR)),
+        ]),
+    ),
     ("state", Shape::Section(&[("path", Shape::One), ("retention", Shape::One), ("client_ip", Shape::One)])),
     (
         "web",
@@ -76,6 +86,10 @@ static ACCOUNT: Shape = Shape::Section(&[
     ("discover_domains", Shape::One),
     ("apps", Shape::Many),
 ]);
+
+static RULE: Shape = Shape::Section(&[("match", Shape::One), ("replace", Shape::One)]);
+
+static SELECTOR: Shape = Shape::Section(&[("domain", Shape::One), ("app", Shape::One), ("stream", Shape::One)]);
 
 impl Shape {
     /// What the key `name` takes, where this is a section that has it.
@@ -274,6 +288,20 @@ mod tests {
         for key in unset {
             assert!(example.contains(&format!(" # {key}: ")), "{key}");
             example = example.replace(&format!(" # {key}: "), &format!(" {key}: "));
+        }
+        // So do the items of lists that are empty, the first key of each behind its dash.
+        for (list, items) in
+            [("groups", "match replace"), ("include", "domain app stream"), ("exclude", "domain app stream")]
+        {
+            let (before, after) = example.split_once(&format!("\n  {list}:\n")).expect(list);
+            let mut after = after.to_owned();
+            for (number, key) in items.split(' ').enumerate() {
+                let sign = if number == 0 { "-" } else { " " };
+                let comment = format!("    # {sign} {key}: ");
+                assert!(after.contains(&comment), "{list} {key}");
+                after = after.replacen(&comment, &format!("    {sign} {key}: "), 1);
+            }
+            example = format!("{before}\n  {list}:\n{after}");
         }
         let mut problems = Problems::default();
         let tree = crate::settings::yaml::read(&example, crate::settings::yaml::Origin::File("f"), &mut problems);

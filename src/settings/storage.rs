@@ -1,4 +1,4 @@
-//! What is kept: series in memory, records on disk.
+//! What is kept on disk.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,34 +6,8 @@ use std::time::Duration;
 
 use super::section::{Section, Span};
 
-const HOLD_MAX: Span = Span::seconds(0, 3_600);
 const RETENTION: Span = Span::seconds(3_600, 10 * 365 * 86_400).whole();
 const IN_MEMORY: &str = ":memory:";
-
-/// Bounds of the stream counter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Series {
-    /// Label sets of the stream counter, 1 to 10,000,000; past it streams fold into `stream="__overflow__"`.
-    pub limit: u64,
-    /// Longest time a new series waits at its baseline.
-    pub hold_max: Duration,
-}
-
-impl Default for Series {
-    fn default() -> Self {
-        Self { limit: 50_000, hold_max: Duration::from_secs(75) }
-    }
-}
-
-impl Series {
-    pub(super) fn read(section: &Section<'_>) -> Self {
-        let default = Self::default();
-        Self {
-            limit: section.number("limit", default.limit, 1..=10_000_000),
-            hold_max: section.duration("hold_max", default.hold_max, HOLD_MAX).value,
-        }
-    }
-}
 
 /// Where the ledger is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -134,6 +134,7 @@ async fn every_metric_of_the_contract_is_on_the_page() {
         "tencent_live_exporter_held_series",
         "tencent_live_exporter_held_disconnects",
         "tencent_live_exporter_overflowed_disconnects_total",
+        "tencent_live_exporter_excluded_disconnects_total",
         "tencent_live_exporter_catchup_disconnects_total",
         "tencent_live_exporter_split_windows_total",
         "tencent_live_exporter_repeated_listings_total",

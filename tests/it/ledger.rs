@@ -71,6 +71,8 @@ fn many(n: u32) -> Posting {
         disconnects: BTreeMap::from([(reason, u64::from(n))]),
         classes: BTreeMap::from([(reason.class(), ClassAdd { durations, last_end: 7_000 })]),
         baseline_disconnects: BTreeMap::new(),
+        excluded: BTreeMap::new(),
+        baseline_excluded: BTreeMap::new(),
         baseline_classes: BTreeMap::new(),
     };
     Posting {
@@ -155,6 +157,71 @@ fn d8_the_books_of_a_newer_version_are_left_alone() {
     assert!(matches!(error, LedgerError::Newer { found: 99, .. }), "{}", said(&error));
     assert!(said(&error).contains("run the newer version"), "{}", said(&error));
     assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+/// Two more disconnects of the domain of [`many`], of which the stream counter has none.
+fn two_excluded() -> Posting {
+    let reason = Reason::ClientStopped;
+    let mut durations = DurationHistogram::default();
+    (0..2).for_each(|_| durations.observe(60));
+    let posted = DomainAdd {
+        id: 0,
+        new: None,
+        disconnects: BTreeMap::from([(reason, 2)]),
+        classes: BTreeMap::from([(reason.class(), ClassAdd { durations, last_end: 7_000 })]),
+        baseline_disconnects: BTreeMap::new(),
+        baseline_classes: BTreeMap::new(),
+        excluded: BTreeMap::from([(reason, 2)]),
+        baseline_excluded: BTreeMap::new(),
+    };
+    Posting { domains: vec![posted], ..Posting::default() }
+}
+
+#[test]
+fn the_books_of_version_1_go_on_where_they_were() {
+    let folder = used();
+    let file = folder.join(LEDGER);
+    let before = start(folder.path()).unwrap();
+    rusqlite::Connection::open(&file)
+        .unwrap()
+        .execute_batch("DROP TABLE domain_excluded; PRAGMA user_version = 1")
+        .unwrap();
+    let mut ledger = SqliteLedger::open(folder.path()).unwrap();
+    let after = ledger.read().unwrap();
+    assert_eq!((after.series, after.domains), (before.series, before.domains));
+    ledger.commit(&two_excluded()).unwrap();
+    drop(ledger);
+    let books = start_promptly(folder.path()).unwrap();
+    let reason = Reason::ClientStopped as usize;
+    let of_domain = &books.domains[0].total;
+    assert_eq!((total(&books), of_domain.disconnects[reason], of_domain.excluded[reason]), (400, 402, 2));
+    let version = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    assert_eq!(connection.query_row("PRAGMA user_version", [], version), Ok(2));
+}
+
+#[test]
+fn a_version_that_has_become_another_by_itself_loses_nothing() {
+    let folder = used();
+    let mut ledger = SqliteLedger::open(folder.path()).unwrap();
+    ledger.commit(&two_excluded()).unwrap();
+    let before = ledger.read().unwrap();
+    drop(ledger);
+    rusqlite::Connection::open(folder.join(LEDGER)).unwrap().execute_batch("PRAGMA user_version = 1").unwrap();
+    assert_eq!(start_promptly(folder.path()).unwrap().domains, before.domains);
+}
+
+#[test]
+fn d5_what_is_excluded_is_held_against_the_other_sums() {
+    for change in ["SET total = total + 1", "SET reason = 'network_error'", "SET baseline = 1"] {
+        let folder = used();
+        SqliteLedger::open(folder.path()).unwrap().commit(&two_excluded()).unwrap();
+        let connection = rusqlite::Connection::open(folder.join(LEDGER)).unwrap();
+        assert_eq!(connection.execute(&format!("UPDATE domain_excluded {change}"), []), Ok(1));
+        drop(connection);
+        let error = start_promptly(folder.path()).expect_err(change);
+        assert!(matches!(error, LedgerError::SetAside { .. }), "{change}: {}", said(&error));
+    }
 }
 
 /// Puts `bytes` in the place of the ledger and starts twice.
@@ -444,9 +511,12 @@ impl Expected {
         let class = reason.class();
         let mut durations = DurationHistogram::default();
         (0..change.times).for_each(|_| durations.observe(change.lasted));
-        let in_baseline = if change.baseline { change.times } else { 0 };
+        let in_baseline = |times: u64| if change.baseline { times } else { 0 };
+        let excluded = change.lasted % (change.times + 1);
         domain.total.disconnects[reason as usize] += change.times;
-        domain.baseline.disconnects[reason as usize] += in_baseline;
+        domain.baseline.disconnects[reason as usize] += in_baseline(change.times);
+        domain.total.excluded[reason as usize] += excluded;
+        domain.baseline.excluded[reason as usize] += in_baseline(excluded);
         domain.total.durations[class as usize].add(&durations);
         let last_end = &mut domain.last_end[class as usize];
         *last_end = (*last_end).max(Some(change.end));
@@ -458,7 +528,9 @@ impl Expected {
             new: new_domain,
             disconnects: BTreeMap::from([(reason, change.times)]),
             classes: BTreeMap::from([(class, ClassAdd { durations, last_end: change.end })]),
-            baseline_disconnects: BTreeMap::from([(reason, in_baseline)]),
+            baseline_disconnects: BTreeMap::from([(reason, in_baseline(change.times))]),
+            excluded: BTreeMap::from([(reason, excluded)]),
+            baseline_excluded: BTreeMap::from([(reason, in_baseline(excluded))]),
             baseline_classes: change.baseline.then_some((class, durations)).into_iter().collect(),
         };
         let labels = StreamLabels {
@@ -473,9 +545,10 @@ impl Expected {
             self.series.push(SeriesBooks { labels, created, total: 0, baseline: 0, held: true });
             self.series.len() - 1
         });
-        self.series[id].total += change.times;
-        self.series[id].baseline += in_baseline;
-        (posted, SeriesAdd { id: u32::try_from(id).unwrap(), new, total: change.times, baseline: in_baseline })
+        let total = change.times - excluded;
+        self.series[id].total += total;
+        self.series[id].baseline += in_baseline(total);
+        (posted, SeriesAdd { id: u32::try_from(id).unwrap(), new, total, baseline: in_baseline(total) })
     }
 }
 

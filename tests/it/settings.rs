@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
+use tencent_live_exporter::publication::labels::{Choice, Pattern, Rule, Selector, StreamLabel, Template};
 use tencent_live_exporter::reason::Reason;
 use tencent_live_exporter::secret::Secret;
 use tencent_live_exporter::settings::{
@@ -131,7 +132,7 @@ fn the_defaults_are_those_of_the_contract() {
         max_requests_per_second: 5.0,
     };
     assert_eq!(settings.poll, poll);
-    assert_eq!(settings.series, Series { limit: 50_000, hold_max: secs(75) });
+    assert_eq!(settings.series, Series { limit: 50_000, hold_max: secs(75), labels: Choice::default() });
     let path = StatePath::Folder("data".into());
     assert_eq!(settings.state, State { path, retention: secs(30 * 86_400), client_ip: ClientIp::Masked });
     let listen_addresses = vec![ListenAddress::parse(":19267").unwrap()];
@@ -177,7 +178,21 @@ fn every_key_of_the_file_is_taken() {
         max_requests_per_second: 0.5,
     };
     assert_eq!(settings.poll, poll);
-    assert_eq!(settings.series, Series { limit: 1, hold_max: Duration::from_millis(500) });
+    let rule = |pattern: &str, template: &str| {
+        let pattern = Pattern::new(pattern).unwrap();
+        Rule { template: Template::new(template, &pattern).unwrap(), pattern }
+    };
+    let rules = vec![rule("room_[0-9]+", "room_*"), rule("(?<kind>[a-z]+)-.*", "${kind}-*"), rule("tmp.*", "")];
+    let pattern = |text: &str| Some(Pattern::new(text).unwrap());
+    let labels = Choice {
+        stream: StreamLabel::Group(rules),
+        include: vec![
+            Selector { domain: pattern(r"push\.example\.com"), app: pattern("live|直播"), stream: None },
+            Selector { stream: pattern("vip_.*"), ..Selector::default() },
+        ],
+        exclude: vec![Selector { app: pattern("test"), ..Selector::default() }],
+    };
+    assert_eq!(settings.series, Series { limit: 1, hold_max: Duration::from_millis(500), labels });
     let state = State { path: StatePath::Memory, retention: secs(365 * 86_400), client_ip: ClientIp::None };
     assert_eq!(settings.state, state);
     let addresses: Vec<String> = settings.web.listen_addresses.iter().map(ToString::to_string).collect();
@@ -194,7 +209,7 @@ fn every_key_of_the_file_is_taken() {
 }
 
 /// Every key with a value other than its default, and what it changes.
-const VARIABLES: [(&str, &str); 25] = [
+const VARIABLES: [(&str, &str); 30] = [
     ("accounts[0].name", "other"),
     ("accounts[0].site", "international"),
     ("accounts[0].endpoint", "https://live.example.com"),
@@ -214,6 +229,11 @@ const VARIABLES: [(&str, &str); 25] = [
     ("poll.max_requests_per_second", "6.5"),
     ("series.limit", "50001"),
     ("series.hold_max", "76s"),
+    ("series.stream", "drop"),
+    ("series.include[0].domain", "push[.].*"),
+    ("series.include[0].stream", "vip_.*"),
+    ("series.exclude[0].app", "test"),
+    ("series.exclude", "[{ app: test, stream: 'a|b' }, { domain: old }]"),
     ("state.path", "elsewhere"),
     ("state.retention", "31d"),
     ("state.client_ip", "full"),
@@ -253,6 +273,9 @@ fn the_remaining_keys_can_be_set_by_variables_too() {
         with(&[
             ("TENCENT_LIVE__LOG__LEVEL", "error"),
             ("TENCENT_LIVE__LOG__FORMAT", "json"),
+            ("TENCENT_LIVE__SERIES__STREAM", "group"),
+            ("TENCENT_LIVE__SERIES__GROUPS__0__MATCH", "(.)_.*"),
+            ("TENCENT_LIVE__SERIES__GROUPS__0__REPLACE", "$1"),
             ("TENCENT_LIVE__WEB__CONFIG_FILE", ""),
             ("TENCENT_LIVE__WEB__LISTEN_ADDRESSES", "127.0.0.1:1, [::1]:2"),
             ("TENCENT_LIVE__ACCOUNTS__0__DOMAINS", ""),
@@ -270,6 +293,7 @@ fn the_remaining_keys_can_be_set_by_variables_too() {
     assert_eq!(addresses, ["127.0.0.1:1", "[::1]:2"]);
     assert!(settings.accounts[0].domains.is_empty());
     assert_eq!(settings.accounts[0].apps, ["live"]);
+    assert!(matches!(&settings.series.labels.stream, StreamLabel::Group(rules) if rules.len() == 1));
     assert_eq!(settings.accounts[0].credentials.secret_id(), "AKIDFILE");
     let reasons = [("a. b: c".to_owned(), Reason::NetworkError), ("新的.原因__文字".to_owned(), Reason::ClientStopped)];
     assert_eq!(settings.reasons, reasons);

@@ -22,11 +22,14 @@ use crate::session::GroupKey;
 /// `PRAGMA application_id`: "TLEX".
 const APPLICATION_ID: i64 = 0x544c_4558;
 
+/// What each version of the schema has added to the one before.
+const SCHEMA: [&str; 2] = [include_str!("schema.sql"), include_str!("schema-2.sql")];
+
 /// `PRAGMA user_version`.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = SCHEMA.len().cast_signed() as i64;
 
 /// The tables that counting rests on; checked whenever the ledger is opened.
-const COUNTING_TABLES: [&str; 9] = [
+const COUNTING_TABLES: [&str; 10] = [
     "account",
     "scope",
     "slice",
@@ -36,6 +39,7 @@ const COUNTING_TABLES: [&str; 9] = [
     "domain_reason",
     "domain_class",
     "domain_duration",
+    "domain_excluded",
 ];
 
 /// The books in one SQLite file, or in memory.
@@ -166,8 +170,10 @@ fn open_file(home: &Home) -> Result<Connection, LedgerError> {
     } else {
         let version = check_identity(home.file(), &connection)?;
         wal(&connection).map_err(broken_or("preparing"))?;
-        if version == 0 {
-            create_schema(&connection)?;
+        match usize::try_from(version) {
+            Ok(0) => create_schema(&connection)?,
+            Ok(version) if version < SCHEMA.len() => upgrade_schema(&connection, version)?,
+            _ => {}
         }
         check_schema(&connection)?;
         for table in COUNTING_TABLES {
@@ -238,12 +244,19 @@ fn wal(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -65536;")
 }
 
+/// Adds what the versions after `version` have, all of it or nothing.
+fn upgrade_schema(connection: &Connection, version: usize) -> Result<(), LedgerError> {
+    let added = SCHEMA[version..].concat();
+    let upgrade = format!("BEGIN IMMEDIATE; {added} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT");
+    connection.execute_batch(&upgrade).map_err(broken_or("upgrading"))
+}
+
 fn create_schema(connection: &Connection) -> Result<(), LedgerError> {
     let mut key = [0; 16];
     getrandom::fill(&mut key).map_err(|error| LedgerError::Contradiction(format!("no random key: {error}")))?;
     let create = || {
         connection.execute_batch("BEGIN IMMEDIATE")?;
-        connection.execute_batch(include_str!("schema.sql"))?;
+        SCHEMA.iter().try_for_each(|added| connection.execute_batch(added))?;
         connection.execute("INSERT INTO ledger_key (only, bytes) VALUES (1, ?1)", [key])?;
         connection.execute_batch(&format!(
             "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"

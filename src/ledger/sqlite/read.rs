@@ -64,9 +64,11 @@ fn hold_sums_together(books: &Books) -> Result<(), LedgerError> {
         for entry in &TABLE {
             let reason = entry.reason as usize;
             let by_reason = [domain.total.disconnects[reason], domain.baseline.disconnects[reason]];
+            let excluded = [domain.total.excluded[reason], domain.baseline.excluded[reason]];
             let by_stream = by_stream.remove(&(&*domain.name, entry.reason)).unwrap_or_default();
+            let by_stream = [by_stream[0] + excluded[0], by_stream[1] + excluded[1]];
             if by_stream != by_reason {
-                return Err(unequal(&domain.name, &by_stream, "by stream", &by_reason, entry.name));
+                return Err(unequal(&domain.name, &by_stream, "by stream or excluded", &by_reason, entry.name));
             }
         }
         for totals in [&domain.total, &domain.baseline] {
@@ -163,6 +165,12 @@ fn domains(connection: &Connection) -> Result<Vec<DomainBooks>, LedgerError> {
         // A name that has left the taxonomy joins `unmapped`, and may not be alone there.
         domain.total.disconnects[reason] += unsigned(row, 2)?;
         domain.baseline.disconnects[reason] += unsigned(row, 3)?;
+        Ok(())
+    })?;
+    each(connection, "SELECT domain, reason, total, baseline FROM domain_excluded", |row| {
+        let (domain, reason) = (known(&mut domains, row)?, reason(row, 1)? as usize);
+        domain.total.excluded[reason] += unsigned(row, 2)?;
+        domain.baseline.excluded[reason] += unsigned(row, 3)?;
         Ok(())
     })?;
     each(connection, "SELECT domain, class, seconds, baseline_seconds, last_end FROM domain_class", |row| {

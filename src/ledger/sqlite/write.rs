@@ -152,6 +152,15 @@ fn domain(tx: &Transaction<'_>, add: &DomainAdd) -> rusqlite::Result<()> {
         )?
         .execute(params![add.id, reason.as_str(), signed(*total), signed(baseline)])?;
     }
+    for (reason, total) in &add.excluded {
+        let baseline = add.baseline_excluded.get(reason).copied().unwrap_or(0);
+        tx.prepare_cached(
+            "INSERT INTO domain_excluded (domain, reason, total, baseline) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (domain, reason)
+             DO UPDATE SET total = total + excluded.total, baseline = baseline + excluded.baseline",
+        )?
+        .execute(params![add.id, reason.as_str(), signed(*total), signed(baseline)])?;
+    }
     for (class, class_add) in &add.classes {
         let baseline = add.baseline_classes.get(class).copied().unwrap_or_default();
         tx.prepare_cached(

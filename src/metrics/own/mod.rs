@@ -204,6 +204,11 @@ impl OwnMetrics {
         self.account(account).overflowed.inc_by(n);
     }
 
+    /// `n` disconnects were left out of the stream counter.
+    pub fn excluded(&self, account: &str, n: u64) {
+        self.account(account).excluded.inc_by(n);
+    }
+
     /// `n` windows were split.
     pub fn split_windows(&self, account: &str, n: u64) {
         self.account(account).split_windows.inc_by(n);

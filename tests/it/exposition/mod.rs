@@ -20,6 +20,7 @@ use tencent_live_exporter::clock::UnixSeconds;
 use tencent_live_exporter::ledger::{Books, Posting, Release};
 use tencent_live_exporter::metrics::exposition::{Coding, Exposition, Filter, Format};
 use tencent_live_exporter::metrics::{OwnMetrics, POLL_ERRORS};
+use tencent_live_exporter::publication::labels::Choice;
 use tencent_live_exporter::publication::{
     BLOCK_SERIES, Exemplar, Happening, OVERFLOW, Publication, Snapshot, StreamLabels, Terms,
 };
@@ -90,7 +91,7 @@ impl Model {
             series: Vec::new(),
             domains: Vec::new(),
         };
-        let terms = Terms { series_limit: 2000, hold_max: Duration::from_secs(75) };
+        let terms = Terms { series_limit: 2000, labels: Choice::default(), hold_max: Duration::from_secs(75) };
         let publication = Publication::new(books, terms, Duration::ZERO);
         Self { publication, domains: Vec::new(), latest: BTreeMap::new(), crowd: 0 }
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tencent_live_exporter::settings::ClientIp;
-use tencent_live_exporter::sim::Event;
+use tencent_live_exporter::settings::{ClientIp, Settings};
+use tencent_live_exporter::sim::{Domain, Event};
 
 use crate::command_line::{Api, stops_cleanly};
 use crate::support::child::Process;
@@ -12,16 +12,21 @@ use crate::support::rig::{DOMAIN, Rig};
 
 const DISCONNECTS: &str = "tencent_live_disconnects_total";
 const OVERFLOWED: &str = "tencent_live_exporter_overflowed_disconnects_total";
+const EXCLUDED: &str = "tencent_live_exporter_excluded_disconnects_total";
 const SERIES: &str = "tencent_live_exporter_series";
 const STREAMS: &str = "tencent_live_stream_disconnects_total";
 const OVERFLOW: (&str, &str) = ("stream", "__overflow__");
-const LIMIT_REACHED: &str = "series.limit reached, new streams fold into stream=__overflow__";
+const LIMIT_REACHED: &str = "series.limit reached, new streams of the domain fold into stream=__overflow__";
 
 /// So many sessions on streams nobody has seen before, in the minutes before now.
 fn newcomers(now: i64, from: i64, many: i64) -> Vec<Event> {
+    newcomers_of(DOMAIN, now, from, many)
+}
+
+fn newcomers_of(domain: &str, now: i64, from: i64, many: i64) -> Vec<Event> {
     let session = |n: i64| {
         let end = now - 5 - (n - from) * 1200 / many;
-        Event::ended(DOMAIN, "live", &*format!("newcomer_{n}"), end - 60, end)
+        Event::ended(domain, "live", &*format!("newcomer_{n}"), end - 60, end)
     };
     (from..from + many).map(session).collect()
 }
@@ -55,6 +60,53 @@ async fn g2_g5_a_flood_of_new_names_folds_and_takes_no_series_from_those_that_ha
     assert_eq!(metrics.count(SERIES, &[]), 20 + 1);
     assert_eq!(rig.told(&["level=warn", LIMIT_REACHED]).len(), 1, "once: {:#?}", rig.log());
     assert_eq!(rig.log().len(), 1, "{:#?}", rig.log());
+}
+
+#[tokio::test]
+async fn g5_each_domain_that_is_full_is_told_of_once_and_the_others_go_on() {
+    const OTHER: &str = "push.other.example.com";
+    let rig = Rig::new().await;
+    rig.world.add_domain(Domain::push(DOMAIN));
+    rig.world.add_domain(Domain::push(OTHER));
+    let rig = rig.with(|settings| settings.series.limit = 20).start().await;
+    // Both are known before anything happens, so a quarter of the places is the other's.
+    until("both domains are on the page", async || {
+        let metrics = rig.metrics().await;
+        seen([DOMAIN, OTHER].iter().all(|domain| metrics.get(DISCONNECTS, &[("domain", domain)]).is_some()), ())
+    })
+    .await;
+    let told = |domain: &str| rig.told(&["level=warn", LIMIT_REACHED, domain]).len();
+    rig.world.publish_all(newcomers(rig.world.now(), 0, 100));
+    until("the flood is counted", async || seen(rig.metrics().await.count(STREAMS, &[]) == 100, ())).await;
+    rig.world.publish_all(newcomers_of(OTHER, rig.world.now(), 0, 5));
+    until("the other is counted", async || seen(rig.metrics().await.count(STREAMS, &[]) == 105, ())).await;
+    assert_eq!(rig.metrics().await.count(STREAMS, &[("domain", OTHER), OVERFLOW]), 0, "it had its share");
+    assert_eq!((told(DOMAIN), told(OTHER)), (1, 0));
+    rig.world.publish_all(newcomers_of(OTHER, rig.world.now(), 5, 20));
+    rig.world.publish_all(newcomers(rig.world.now(), 100, 20));
+    until("all is counted", async || seen(rig.metrics().await.count(STREAMS, &[]) == 145, ())).await;
+    assert_eq!((told(DOMAIN), told(OTHER)), (1, 1), "{:#?}", rig.log());
+    assert_eq!(rig.own(OVERFLOWED, &[]).await, rig.metrics().await.count(STREAMS, &[OVERFLOW]));
+}
+
+#[tokio::test]
+async fn what_is_excluded_and_what_is_counted_by_stream_are_all_there_is() {
+    let yaml = "series: { stream: group, groups: [{ match: 'room_[0-9]+', replace: 'room_*' }], exclude: [{ stream: 'test.*' }] }";
+    let rig = Rig::new().await;
+    let keys = ["ID", "KEY"].map(|word| (format!("TENCENTCLOUD_SECRET_{word}"), "made-up".to_owned()));
+    let labels = Settings::from_yaml(yaml, keys).unwrap().series.labels;
+    let rig = rig.with(|settings| settings.series.labels = labels).start().await;
+    rig.world.publish_all(["room_1", "room_2", "test", "test_1", "lobby"].map(|stream| rig.ended(stream, 10)));
+    until("all of them are counted", async || {
+        let metrics = rig.metrics().await;
+        seen(metrics.count(DISCONNECTS, &[]) == 5, metrics.streams())
+    })
+    .await;
+    let metrics = rig.metrics().await;
+    let of = |stream: &str| metrics.count(STREAMS, &[("stream", stream)]);
+    assert_eq!((of("room_*"), of("lobby"), metrics.count(STREAMS, &[])), (2, 1, 3));
+    assert_eq!(rig.own(EXCLUDED, &[]).await, 2);
+    rig.tells_nothing();
 }
 
 /// The memory that a process has now, in KiB.

@@ -100,7 +100,7 @@ fn one_more() -> Posting {
 
 /// A digest of all rows there are, but for the key, which is another in each ledger.
 pub(super) fn rows(folder: &Path) -> rusqlite::Result<u64> {
-    const TABLES: [&str; 10] = [
+    const TABLES: [&str; 11] = [
         "account ORDER BY name",
         "scope ORDER BY id",
         "slice ORDER BY scope, level, slice_index",
@@ -108,6 +108,7 @@ pub(super) fn rows(folder: &Path) -> rusqlite::Result<u64> {
         "series ORDER BY id",
         "domain ORDER BY id",
         "domain_reason ORDER BY domain, reason",
+        "domain_excluded ORDER BY domain, reason",
         "domain_class ORDER BY domain, class",
         "domain_duration ORDER BY domain, class, up_to",
         "record ORDER BY id",

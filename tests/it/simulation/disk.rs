@@ -162,6 +162,11 @@ impl Disk {
                 totals.disconnects[*reason as usize] += count;
             }
         }
+        for (totals, excluded) in [(&mut domain.total, &add.excluded), (&mut domain.baseline, &add.baseline_excluded)] {
+            for (reason, count) in excluded {
+                totals.excluded[*reason as usize] += count;
+            }
+        }
         for (class, class_add) in &add.classes {
             let class = *class as usize;
             domain.total.durations[class].add(&class_add.durations);
@@ -209,8 +214,9 @@ impl PaperLedger {
         let durations: u64 =
             posting.domains.iter().flat_map(|add| add.classes.values()).map(|add| add.durations.count()).sum();
         let records = posting.records.iter().filter(|record| record.counted).count() as u64;
-        self.world.promise(added == by_class && by_class == durations && durations == records, || {
-            format!("a posting adds {added} by stream, {by_class} by class, {durations} durations, {records} records")
+        let excluded: u64 = posting.domains.iter().flat_map(|add| add.excluded.values()).sum();
+        self.world.promise(added + excluded == by_class && by_class == durations && durations == records, || {
+            format!("a posting adds {added} by stream, {excluded} excluded, {by_class} by class, {durations} durations, {records} records")
         });
         disk.apply(posting, self.world.time.true_now());
         self.world.count(|tally| tally.commits += 1);

@@ -90,7 +90,7 @@ impl Machine {
         let ledger = PaperLedger { disk: Arc::clone(&self.disk), world: Arc::clone(&self.world), sqlite };
         let options = KeeperOptions {
             classifier: self.classifier.clone(),
-            terms: self.plan.terms,
+            terms: self.plan.terms.clone(),
             client_ip: ClientIp::Masked,
             clock: self.clock(),
             observer: Box::new(|_| {}),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tencent_live_exporter::poller::Pace;
 use tencent_live_exporter::publication::Terms;
+use tencent_live_exporter::publication::labels::{Choice, Pattern, Rule, Selector, StreamLabel, Template};
 use tencent_live_exporter::session::Name;
 
 use super::cloud::{BeyondCap, Event, Habits, Ties, WindowOf};
@@ -81,7 +82,7 @@ pub(super) struct Plan {
 impl Plan {
     /// The same platform on a day on which nothing goes wrong.
     pub(super) fn on_a_good_day(seed: u64) -> Self {
-        let terms = Terms { series_limit: 100_000, hold_max: Duration::from_secs(75) };
+        let terms = Terms { series_limit: 100_000, labels: Choice::default(), hold_max: Duration::from_secs(75) };
         Self {
             terms,
             disasters: Vec::new(),
@@ -94,6 +95,28 @@ impl Plan {
             calm: false,
             ..Self::new(seed)
         }
+    }
+}
+
+/// Which streams have series, one seed in three otherwise than all of them. It takes no dice, so that a seed lives
+/// through what it always has.
+fn choice(seed: u64) -> Choice {
+    let pattern = |text: &str| Pattern::new(text).expect("an expression");
+    let group = |text: &str| {
+        let pattern = pattern(text);
+        let template = Template::new("$1*", &pattern).expect("a template");
+        StreamLabel::Group(vec![Rule { pattern, template }])
+    };
+    let stream = |text: &str| Selector { stream: Some(pattern(text)), ..Selector::default() };
+    match seed % 9 {
+        6 => Choice { stream: group("(room_[0-9]).+"), ..Choice::default() },
+        7 => Choice { exclude: vec![stream("room_1.*|1room|x.*")], ..Choice::default() },
+        8 => Choice {
+            stream: StreamLabel::Drop,
+            include: vec![Selector { app: Some(pattern("live1")), ..stream("room.*") }],
+            exclude: Vec::new(),
+        },
+        _ => Choice::default(),
     }
 }
 
@@ -121,8 +144,10 @@ impl Plan {
         let late_rows_for = (lookback * 8 / 10).min(length * 8 / 10);
         let terms = Terms {
             series_limit: if percent(dice, 10) { dice.u64(5..30) } else { 100_000 },
+            labels: choice(seed),
             hold_max: Duration::from_secs(one_of(dice, &[0, 30, 75, 75, 75, 200])),
         };
+        let hold_max = terms.hold_max;
         let mut habits = habits(dice, calm, steady);
         let life = (!calm && percent(dice, 60)).then(|| one_of(dice, &[20, 60, 200, 600]));
         let disasters = if calm { Vec::new() } else { disasters(dice, length, lookback, steady) };
@@ -149,7 +174,7 @@ impl Plan {
             life,
             clock_offset: if calm { 0 } else { one_of(dice, &[0, 0, 0, 2, -2, 60, -60, 3600, -3600, 315_360_000]) },
             disasters,
-            scrapers: scrapers(dice, terms.hold_max, length),
+            scrapers: scrapers(dice, hold_max, length),
             events,
             length,
             late_rows_for,

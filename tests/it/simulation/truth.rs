@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tencent_live_exporter::clock::{Clock as _, UnixSeconds};
 use tencent_live_exporter::ledger::{AccountBooks, SeriesBooks, StreamLabels};
-use tencent_live_exporter::reason::Classifier;
+use tencent_live_exporter::reason::{Classifier, Reason, TABLE};
 use tencent_live_exporter::session::{IdentityKey, Name, PushSession};
 
 use super::cloud::{Cloud, Event, Listed, WindowOf};
@@ -41,19 +41,22 @@ pub(super) struct Labels(Vec<Vec<StreamLabels>>);
 impl Labels {
     pub(super) fn new(plan: &Plan, key: &IdentityKey, classifier: &Classifier) -> Self {
         let labels = |session: &PushSession| {
-            let label = |name: &Name| Arc::from(name.label(key));
-            folded(
-                plan,
-                StreamLabels {
-                    domain: label(&session.domain),
-                    app: label(&session.app),
-                    stream: label(&session.stream),
-                    reason: classifier.classify(&session.reason_text),
-                },
-            )
+            let label = |name: &Name| Arc::<str>::from(name.label(key));
+            let [domain, app, stream] = [&session.domain, &session.app, &session.stream].map(label);
+            let reason = classifier.classify(&session.reason_text);
+            let Some(stream) = plan.terms.labels.stream(&domain, &app, &stream, key) else {
+                return excluded(domain, reason);
+            };
+            let stream = stream.as_ref().into();
+            folded(plan, StreamLabels { domain, app, stream, reason })
         };
         Self(plan.events.iter().map(|event| event.versions().map(labels).collect()).collect())
     }
+}
+
+/// What stands for disconnects without a series.
+fn excluded(domain: Arc<str>, reason: Reason) -> StreamLabels {
+    StreamLabels { domain, app: "excluded".into(), stream: "excluded".into(), reason }
 }
 
 /// Where streams fold together, only their sums can be compared.
@@ -119,6 +122,14 @@ impl Truth<'_> {
             *counted_by_stream.entry(names(&labels)).or_default() += series.total;
             *counted_by_reason.entry(labels).or_default() += series.total;
         }
+        for domain in &self.disk.domains {
+            for entry in &TABLE {
+                let labels = excluded(Arc::clone(&domain.name), entry.reason);
+                let total = domain.total.excluded[entry.reason as usize];
+                *counted_by_stream.entry(names(&labels)).or_default() += total;
+                *counted_by_reason.entry(labels).or_default() += total;
+            }
+        }
         self.compare(when, &by_reason, &counted_by_reason);
         self.compare(when, &by_stream, &counted_by_stream);
         self.sums_agree();
@@ -147,8 +158,9 @@ impl Truth<'_> {
                     series.labels.domain == domain.name && series.labels.reason as usize == reason
                 };
                 let by_stream: u64 = self.disk.series.iter().filter(of_it).map(|series| series.total).sum();
-                self.world.promise(by_stream == *total, || {
-                    format!("{:?} has {total} disconnects by class and {by_stream} by stream", domain.name)
+                let excluded = domain.total.excluded[reason];
+                self.world.promise(by_stream + excluded == *total, || {
+                    format!("{:?} has {total} disconnects by class, {by_stream} by stream, {excluded} not", domain.name)
                 });
             }
         }
@@ -267,7 +279,8 @@ impl Truth<'_> {
             listed_then && in_reach && reads_on && counted && event.session.end < account.first_start
         };
         let past = self.cloud.events.iter().filter(of_the_past).count() as u64;
-        let baseline: u64 = self.disk.series.iter().map(|series| series.baseline).sum();
+        let excluded: u64 = self.disk.domains.iter().flat_map(|domain| domain.baseline.excluded).sum();
+        let baseline = self.disk.series.iter().map(|series| series.baseline).sum::<u64>() + excluded;
         // Without a hold, the account shows before its first sweep is over.
         let sure = self.plan.calm && !self.plan.terms.hold_max.is_zero();
         let enough = baseline >= past || (self.told_incomplete)() || !sure;
