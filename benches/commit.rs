@@ -87,7 +87,9 @@ fn measure(folder: &Path, count: u64, rounds: i64) -> Commits {
         let receipt = keeper.observe(observation).expect("the bench's disk takes it");
         let visible = clock.elapsed();
         assert_eq!(receipt.counted_ends.len() as u64, COMMITTED.min(count), "every push counts");
-        assert!(handle.snapshot().load().generation > page.generation, "a commit is visible when it is answered");
+        let (generation, shown) = series::newest(&handle.snapshot());
+        assert!(generation > page.generation, "a commit is visible when it is answered");
+        assert_eq!(shown, count, "a push of a series that is known makes no other");
         let durable = *durable.lock().unwrap_or_else(PoisonError::into_inner);
         commits.durable.push(durable.saturating_sub(start));
         commits.visible.push(visible.saturating_sub(durable));

@@ -3,34 +3,23 @@
 //! Two shapes: every row a new stream (a new series, the worst case), and rows of a thousand streams that are known.
 //! `cargo bench --bench ingest`; the folder is below the target directory, on whatever disk that is.
 
+#[expect(dead_code, reason = "other benches use the rest")]
+mod series;
+
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use tencent_live_exporter::clock::SystemClock;
-use tencent_live_exporter::ledger::{NewAccount, SqliteLedger};
 use tencent_live_exporter::listing::{FULL_PAGE, Filter, Progress};
-use tencent_live_exporter::poller::{ClientIp, Keeper, KeeperOptions, Observation};
-use tencent_live_exporter::publication::Terms;
-use tencent_live_exporter::reason::Classifier;
+use tencent_live_exporter::poller::{Keeper, Observation};
 use tencent_live_exporter::session::{Name, PushSession};
 
-const START: i64 = 1_700_000_000;
+const START: i64 = 1_767_225_600;
 
 fn keeper(folder: &Path) -> Keeper {
-    let options = KeeperOptions {
-        classifier: Classifier::new(&[]),
-        terms: Terms { series_limit: 10_000_000, hold_max: Duration::from_secs(75) },
-        client_ip: ClientIp::Masked,
-        clock: Arc::new(SystemClock::new()),
-        observer: Box::new(|_| {}),
-    };
-    let ledger = SqliteLedger::open(folder).expect("the bench's folder is its own");
-    let (mut keeper, _) = Keeper::open(Box::new(ledger), options).expect("a new ledger can be read");
-    let new = NewAccount { name: "main".into(), first_start: START, counting_since: START, floor: START - 86_400 };
-    keeper.account(new).expect("a new account can be opened");
+    // The account alone.
+    series::fill(&mut series::ledger(folder), 0);
+    let (keeper, _) = Keeper::open(Box::new(series::ledger(folder)), series::keeper_options()).expect("it is sound");
     keeper
 }
 
@@ -62,7 +51,7 @@ fn ingest(criterion: &mut Criterion) {
                 let rows = number..number + u64::from(FULL_PAGE);
                 number = rows.end;
                 let observation = Observation {
-                    account: "main".into(),
+                    account: series::ACCOUNT.into(),
                     scope: Filter::default(),
                     sessions: rows.map(|number| row(number, streams)).collect(),
                     progress: Progress { reached: Some(START), ..Progress::default() },

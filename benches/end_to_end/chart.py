@@ -9,6 +9,11 @@ STYLE = """text{font:13px system-ui,sans-serif;fill:#1f2328}.head{font-weight:60
 line{stroke:#d1d9e0}@media(prefers-color-scheme:dark){text{fill:#f0f6fc}.faint{fill:#9198a1}line{stroke:#3d444d}}"""
 
 
+def short(ratio):
+    """A ratio with some three digits."""
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
+
+
 def write(path, count, results, servers):
     """Draws it from the medians of one scraper."""
     order = sorted(servers, key=lambda name: list(COLOURS).index(name))
@@ -41,7 +46,7 @@ def write(path, count, results, servers):
             start, end = x(10.0**decades[0]), max(x(ratio), x(10.0**decades[0]) + 2)
             parts.append(f'<text x="{LEFT - 10}" y="{y + 16}" text-anchor="end">{escape(name)}</text>'
                          f'<rect x="{start:.1f}" y="{y}" width="{end - start:.1f}" height="{BAR}" rx="3" '
-                         f'fill="{COLOURS[name]}"/><text x="{end + 6:.1f}" y="{y + 16}">{ratio:.3g}</text>')
+                         f'fill="{COLOURS[name]}"/><text x="{end + 6:.1f}" y="{y + 16}">{short(ratio)}</text>')
             y += BAR + GAP
         y += 6
     path.write_text("\n".join([*parts, "</svg>"]) + "\n", encoding="utf-8")

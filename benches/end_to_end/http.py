@@ -131,7 +131,7 @@ def run(_, chosen):
 {about}; {versions("hyper", "prometheus", "flate2")}{go}
 
 {count:,} series; {chosen.commits} commits a second in ours, each of 100 changed series; {PAUSE} ms between two scrapes
-of a scraper. Each server has {chosen.turns} turns of {chosen.seconds:g} s, in which the others stand still.
+of a scraper. Turns of each server: {chosen.turns} of {chosen.seconds:g} s; meanwhile the others stand still.
 
 {over_file(results)}
 

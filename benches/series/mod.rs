@@ -141,6 +141,12 @@ impl Ours {
     }
 }
 
+/// Generation of the newest snapshot, and how many series it shows.
+pub(crate) fn newest(snapshots: &ArcSwap<Snapshot>) -> (u64, u64) {
+    let newest = snapshots.load();
+    (newest.generation, newest.series)
+}
+
 /// Length of a page in bytes.
 pub(crate) fn length(page: &Page) -> usize {
     page.parts.iter().map(bytes::Bytes::len).sum()
@@ -188,14 +194,16 @@ pub(crate) fn keeper_options() -> KeeperOptions {
 pub(crate) fn observation(round: i64, changed: &[u64], count: u64) -> Observation {
     let session = |number: &u64| {
         let Series { domain, app, stream, reason, .. } = series(*number, count);
+        // Some reasons have a code and no sentence; the one that has neither is what nothing matches.
         let entry = reason.entry();
+        let text = entry.zh.iter().chain(entry.en).chain(entry.codes).next().copied().unwrap_or("猫踩了键盘");
         PushSession {
             domain: Name::from(domain.as_str()),
             app: app.into(),
             stream: Name::from(stream.as_str()),
             start: START + round,
             end: START + round + LASTED.cast_signed(),
-            reason_text: entry.zh.first().copied().unwrap_or("猫踩了键盘").to_owned(),
+            reason_text: text.to_owned(),
             client_ip: "203.0.113.7".into(),
             duration: Some(LASTED),
             resolution: "1280*720".into(),
