@@ -4,21 +4,14 @@
 //! is. Kinds take turns, so that a busy machine slows all; medians are compared.
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
-#[expect(dead_code, reason = "other benches compare with what is theirs")]
+#[expect(dead_code, reason = "other benches use the rest")]
 mod series;
 
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tencent_live_exporter::clock::{Clock, SystemClock};
-use tencent_live_exporter::metrics::exposition::{Coding, Exposition, Format};
-
-/// The length of a page.
-fn page(exposition: &Exposition, (format, coding): (Format, Coding)) -> usize {
-    black_box(exposition.page(format, coding)).parts.iter().map(bytes::Bytes::len).sum()
-}
+use tencent_live_exporter::metrics::exposition::{Coding, Format};
 
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
@@ -26,26 +19,24 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 fn main() {
-    let own = series::own();
     let clock = SystemClock::new();
     println!("{:>9}  {:<22} {:>12} {:>12} {:>12} {:>7}", "series", "page", "first", "changed", "bytes", "share");
     for (count, rounds) in [(10_000, 31), (100_000, 11)] {
-        let snapshots = Arc::new(ArcSwap::new(series::snapshot(count)));
-        let warm = series::exposition(&own, &snapshots);
+        let (mut ours, mut changes) = (series::Ours::new(count), series::Changes::new(count));
         let kinds: Vec<_> = Format::ALL.iter().flat_map(|format| Coding::ALL.map(|coding| (*format, coding))).collect();
-        let mut times = vec![(Vec::new(), Vec::new(), page(&warm, kinds[0])); kinds.len()];
-        for kind in &kinds {
-            page(&warm, *kind);
+        let mut times = vec![(Vec::new(), Vec::new(), 0); kinds.len()];
+        for (format, coding) in &kinds {
+            black_box(ours.page_as(*format, *coding));
         }
         for _ in 0..rounds {
-            snapshots.store(series::successor(&snapshots.load()));
-            for (kind, (first, changed, bytes)) in kinds.iter().zip(&mut times) {
-                let fresh = series::exposition(&own, &snapshots);
-                for (exposition, times) in [(&fresh, first), (&warm, changed)] {
-                    let start = clock.elapsed();
-                    *bytes = page(exposition, *kind);
-                    times.push(clock.elapsed().saturating_sub(start));
-                }
+            ours.change(&changes.choose(count / series::CHANGED, series::Where::Anywhere));
+            for ((format, coding), (first, changed, bytes)) in kinds.iter().zip(&mut times) {
+                let start = clock.elapsed();
+                black_box(ours.fresh_as(*format, *coding));
+                let fresh = clock.elapsed();
+                *bytes = series::length(&black_box(ours.page_as(*format, *coding)));
+                first.push(fresh.saturating_sub(start));
+                changed.push(clock.elapsed().saturating_sub(fresh));
             }
         }
         let plain = times[0].2;

@@ -4,38 +4,29 @@
 //! same under a hundred rules, of which the last makes a group of them.
 //! `cargo bench --bench ingest`; the folder is below the target directory, on whatever disk that is.
 
+#[expect(dead_code, reason = "other benches use the rest")]
+mod series;
+
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use tencent_live_exporter::clock::SystemClock;
-use tencent_live_exporter::ledger::{NewAccount, SqliteLedger};
 use tencent_live_exporter::listing::{FULL_PAGE, Filter, Progress};
-use tencent_live_exporter::poller::{ClientIp, Keeper, KeeperOptions, Observation};
-use tencent_live_exporter::publication::Terms;
+use tencent_live_exporter::poller::{Keeper, Observation};
 use tencent_live_exporter::publication::labels::{Choice, Pattern, Rule, StreamLabel, Template};
-use tencent_live_exporter::reason::Classifier;
 use tencent_live_exporter::session::{Name, PushSession};
 
-const START: i64 = 1_700_000_000;
+const START: i64 = 1_767_225_600;
 
 fn keeper(folder: &Path, labels: Choice) -> Keeper {
-    let options = KeeperOptions {
-        classifier: Classifier::new(&[]),
-        terms: Terms { series_limit: 10_000_000, labels, hold_max: Duration::from_secs(75) },
-        client_ip: ClientIp::Masked,
-        clock: Arc::new(SystemClock::new()),
-        observer: Box::new(|_| {}),
-    };
-    let ledger = SqliteLedger::open(folder).expect("the bench's folder is its own");
-    let (mut keeper, _) = Keeper::open(Box::new(ledger), options).expect("a new ledger can be read");
-    let new = NewAccount { name: "main".into(), first_start: START, counting_since: START, floor: START - 86_400 };
-    keeper.account(new).expect("a new account can be opened");
+    // The account alone.
+    series::fill(&mut series::ledger(folder), 0);
+    let options = series::keeper_options(labels);
+    let (keeper, _) = Keeper::open(Box::new(series::ledger(folder)), options).expect("it is sound");
     keeper
 }
 
+/// Ninety-nine rules that match nothing here, and one that matches all.
 fn hundred_rules() -> Choice {
     let rule = |n: u32| {
         let word = if n == 99 { "room".to_owned() } else { format!("other{n}") };
@@ -79,7 +70,7 @@ fn ingest(criterion: &mut Criterion) {
                 let rows = number..number + u64::from(FULL_PAGE);
                 number = rows.end;
                 let observation = Observation {
-                    account: "main".into(),
+                    account: series::ACCOUNT.into(),
                     scope: Filter::default(),
                     sessions: rows.map(|number| row(number, streams)).collect(),
                     progress: Progress { reached: Some(START), ..Progress::default() },

@@ -1,107 +1,142 @@
-//! Our pages beside `prometheus::TextEncoder` on the same series in the same run: `cargo bench --bench ratios`.
+//! A page of ours beside those of other crates, and beside `memcpy` of the page: `cargo bench --bench ratios`.
 //!
-//! Prints one table. `prometheus::TextEncoder` is timed alone, on families that are gathered already, and with the
-//! gathering that each scrape of a registry needs. Kinds take turns, so that a busy machine slows all; medians are
-//! compared. About half of *fresh* is the operating system handing out memory for a first page.
-#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+//! Prints two tables: medians, and the ratios between them with their targets. Kinds take turns, so that a busy machine
+//! slows all of them; medians are compared. *Warm* follows a commit that changed 0.1 % of the series, with the page
+//! before it read in the same coding; it is timed from the swapped snapshot to a page ready to be sent. Compressing
+//! *afresh* is flate2 on the text of the page, at the level that pages are compressed at. `cargo bench --bench ratios --
+//! 100000` takes other numbers of series.
 
+mod peers;
+#[expect(dead_code, reason = "other benches use the rest")]
 mod series;
+#[expect(dead_code, reason = "other benches use the rest")]
+mod table;
 
-use std::hint::black_box;
 use std::io::Write as _;
-use std::sync::Arc;
-use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use flate2::Compression;
 use flate2::write::GzEncoder;
-use prometheus::proto::MetricFamily;
-use prometheus::{IntCounterVec, Opts, Registry};
-use tencent_live_exporter::clock::{Clock, SystemClock};
-use tencent_live_exporter::metrics::exposition::{Coding, Exposition, Format};
-use tencent_live_exporter::publication::Snapshot;
+use tencent_live_exporter::metrics::exposition::Coding::{Gzip, Identity};
 
-/// What is timed; the first is their encoder alone, the second what a scrape of their registry takes.
-const KINDS: [&str; 8] = [
-    "text: prometheus::TextEncoder",
-    "text: its registry, gather and TextEncoder",
-    "text: fresh, nothing reused",
-    "text: warm, 0.1 % of the series changed",
-    "text: again, the same snapshot",
-    "gzip: prometheus::TextEncoder and flate2",
-    "gzip: fresh, nothing reused",
-    "gzip: warm, 0.1 % of the series changed",
-];
+use self::peers::Peer;
+use self::series::{CHANGED, Changes, GZIP_LEVEL, Ours, Where, length};
+use self::table::Target::{AtLeast, AtMost};
+use self::table::{Times, over, rounded};
 
-/// A whole page in gzip, as Prometheus asks for it; its length.
-fn gzip_page(exposition: &Exposition) -> usize {
-    exposition.page(Format::OpenMetrics, Coding::Gzip).parts.iter().map(bytes::Bytes::len).sum()
+/// What is timed of ours.
+#[derive(Default)]
+struct Kinds {
+    memcpy: Times,
+    again: Times,
+    anywhere: Times,
+    neighbours: Times,
+    fresh: Times,
+    afresh: Times,
+    gzip_anywhere: Times,
+    gzip_neighbours: Times,
+    gzip_fresh: Times,
 }
 
-/// Their page in gzip at the same level; its length.
-fn their_gzip_page(families: &[MetricFamily]) -> usize {
-    let text = prometheus::TextEncoder::new().encode_to_string(families).expect("counters with labels encode");
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-    gzip.write_all(text.as_bytes()).and_then(|()| gzip.finish()).expect("a Vec takes every write").len()
-}
-
-/// The same series in a registry of theirs. The names meet nowhere, so no two series fall into one.
-fn registry(snapshot: &Snapshot) -> Registry {
-    let opts = Opts::new("tencent_live_stream_disconnects_total", "Finished pushes.");
-    let counters = IntCounterVec::new(opts, &["domain", "app", "stream", "reason"]).expect("the names are valid");
-    for series in snapshot.streams() {
-        let values = [&*series.kind.domain, &*series.kind.app, series.stream, series.kind.reason.as_str()];
-        counters.with_label_values(&values).inc_by(series.shown);
+impl Kinds {
+    fn named(&self) -> [(&'static str, &Times); 9] {
+        [
+            ("`memcpy` of the page", &self.memcpy),
+            ("ours, text: again, the same snapshot", &self.again),
+            ("ours, text: warm, changed anywhere", &self.anywhere),
+            ("ours, text: warm, neighbours changed", &self.neighbours),
+            ("ours, text: nothing kept from before", &self.fresh),
+            ("gzip of the whole text afresh, `flate2`", &self.afresh),
+            ("ours, gzip: warm, changed anywhere", &self.gzip_anywhere),
+            ("ours, gzip: warm, neighbours changed", &self.gzip_neighbours),
+            ("ours, gzip: nothing kept from before", &self.gzip_fresh),
+        ]
     }
-    let registry = Registry::new();
-    registry.register(Box::new(counters)).expect("it is the only one");
-    registry
+}
+
+/// One turn of everything of ours.
+fn turn(kinds: &mut Kinds, ours: &mut Ours, changes: &mut Changes, count: u64, scratch: &mut Vec<u8>) {
+    let text = ours.page(Identity).concat();
+    scratch.resize(text.len(), 0);
+    kinds.memcpy.time(|| scratch.copy_from_slice(&text));
+    kinds.afresh.time(|| {
+        let mut gzip = GzEncoder::new(Vec::new(), GZIP_LEVEL);
+        gzip.write_all(&text).and_then(|()| gzip.finish()).expect("a Vec takes every write").len()
+    });
+    drop(text);
+    for (place, plain, gzip) in [
+        (Where::Neighbours, &mut kinds.neighbours, &mut kinds.gzip_neighbours),
+        (Where::Anywhere, &mut kinds.anywhere, &mut kinds.gzip_anywhere),
+    ] {
+        ours.change(&changes.choose(count / CHANGED, place));
+        plain.time(|| length(&ours.page(Identity)));
+        gzip.time(|| length(&ours.page(Gzip)));
+    }
+    kinds.again.time(|| length(&ours.page(Identity)));
+    kinds.fresh.time(|| length(&ours.fresh(Identity)));
+    kinds.gzip_fresh.time(|| length(&ours.fresh(Gzip)));
+}
+
+fn measure(count: u64, rounds: usize) -> (Kinds, Vec<(&'static str, Times)>) {
+    table::progress(format!("{count} series: filling ours"));
+    let mut ours = Ours::new(count);
+    table::progress(format!("{count} series: filling the others"));
+    let mut peers = peers::all(|| Box::new(series::all(count)));
+    let mut peer_times: Vec<_> = peers.iter().map(|peer| (peer.name(), Times::default())).collect();
+    let mut kinds = Kinds::default();
+    let mut changes = Changes::new(count);
+    let mut scratch = Vec::new();
+    // What every kind keeps from scrape to scrape is there before the first turn.
+    length(&ours.page(Identity));
+    length(&ours.page(Gzip));
+    for peer in &mut peers {
+        assert!(peer.scrape() > 0);
+    }
+    for round in 1..=rounds {
+        table::progress(format!("{count} series: round {round} of {rounds}"));
+        turn(&mut kinds, &mut ours, &mut changes, count, &mut scratch);
+        for (peer, (_, times)) in peers.iter_mut().zip(&mut peer_times) {
+            times.time(|| Peer::scrape(peer.as_mut()));
+        }
+    }
+    (kinds, peer_times)
 }
 
 fn main() {
-    let own = series::own();
-    println!(
-        "{:>9}  {:<43} {:>10} {:>12} {:>11} {:>15}",
-        "series", "page", "median", "per series", "to encoder", "with gathering"
-    );
-    for (count, rounds) in [(10_000, 31), (100_000, 15), (1_000_000, 3)] {
-        let clock = SystemClock::new();
-        let stopwatch = |work: &mut dyn FnMut() -> usize| {
-            let start = clock.elapsed();
-            black_box(work());
-            clock.elapsed().saturating_sub(start)
-        };
-        let snapshot = series::snapshot(count);
-        let families = series::families(&snapshot);
-        let registry = registry(&snapshot);
-        let snapshots = Arc::new(ArcSwap::new(Arc::clone(&snapshot)));
-        let exposition = series::exposition(&own, &snapshots);
-        series::disconnects(&exposition);
-        gzip_page(&exposition);
-        let mut times: [Vec<Duration>; KINDS.len()] = Default::default();
-        for _ in 0..rounds {
-            times[0].push(stopwatch(&mut || series::theirs(&families)));
-            times[1].push(stopwatch(&mut || series::theirs(&registry.gather())));
-            times[2].push(stopwatch(&mut || series::fresh(&own, &snapshot)));
-            snapshots.store(series::successor(&snapshots.load()));
-            times[3].push(stopwatch(&mut || series::disconnects(&exposition)));
-            times[4].push(stopwatch(&mut || series::disconnects(&exposition)));
-            let cold = series::exposition(&own, &snapshots);
-            times[5].push(stopwatch(&mut || their_gzip_page(&families)));
-            times[6].push(stopwatch(&mut || gzip_page(&cold)));
-            times[7].push(stopwatch(&mut || gzip_page(&exposition)));
+    let counts = table::counts(&[100_000, 1_000_000]);
+    let results: Vec<_> =
+        counts.iter().map(|count| (*count, measure(*count, if *count > 500_000 { 7 } else { 21 }))).collect();
+    table::head(&["series", "what is timed", "median", "per series"]);
+    for (count, (kinds, peers)) in &results {
+        for (name, times) in kinds.named().into_iter().chain(peers.iter().map(|(name, times)| (*name, times))) {
+            let median = times.median();
+            let per_series = format!("{} ns", table::three_digits(median.as_secs_f64() * 1e9 / *count as f64));
+            table::line(&[count, &name, &rounded(median), &per_series]);
         }
-        let medians = times.map(|mut times| {
-            times.sort_unstable();
-            times[times.len() / 2]
-        });
-        for (index, (kind, median)) in KINDS.iter().zip(medians).enumerate() {
-            let per_series = median.as_secs_f64() * 1e9 / count as f64;
-            // Text is compared with text, gzip with gzip; gathering comes before either.
-            let encoder = medians[if index < 5 { 0 } else { 5 }];
-            let gathering = medians[1].saturating_sub(medians[0]);
-            let [alone, gathered] = [encoder, encoder + gathering].map(|t| t.as_secs_f64() / median.as_secs_f64());
-            println!("{count:>9}  {kind:<43} {median:>10.1?} {per_series:>9.1} ns {alone:>10.1}x {gathered:>14.1}x");
+    }
+    table::head(&["series", "0.1 % of the series changed since the last scrape", "ratio", "target"]);
+    for (count, (kinds, peers)) in &results {
+        let warm = kinds.anywhere.median();
+        // The targets are set for a million.
+        let row =
+            |what: &str, value, target| table::ratio(*count, what, value, (*count >= 1_000_000).then_some(target));
+        row("text, warm, over `memcpy` of the page", over(warm, kinds.memcpy.median()), AtMost(0.2));
+        let [crate_prometheus, others @ ..] = &peers[..] else { unreachable!("peers come from a list") };
+        let (best, best_time) =
+            peers.iter().map(|(name, times)| (*name, times.median())).min_by_key(|(_, time)| *time).expect("not empty");
+        row(&format!("{best}, the best of them, over text, warm"), over(best_time, warm), AtLeast(50.0));
+        row(
+            &format!("{} over text, warm", crate_prometheus.0),
+            over(crate_prometheus.1.median(), warm),
+            AtLeast(500.0),
+        );
+        for (name, times) in others.iter().filter(|(name, _)| *name != best) {
+            table::ratio(*count, &format!("{name} over text, warm"), over(times.median(), warm), None);
         }
+        let afresh = kinds.afresh.median();
+        row("gzip afresh over gzip, warm, changed anywhere", over(afresh, kinds.gzip_anywhere.median()), AtLeast(5.0));
+        row(
+            "gzip afresh over gzip, warm, neighbours changed",
+            over(afresh, kinds.gzip_neighbours.median()),
+            AtLeast(40.0),
+        );
     }
 }

@@ -1,0 +1,40 @@
+"""The parts that are benches of cargo: their tables are taken as they are printed."""
+
+import json
+
+from . import readme
+from .tools import machine, output, say, target, versions
+
+PARTS = ["ratios", "ingest", "commit", "start"]
+CRATES = {
+    "ratios": ["prometheus", "prometheus-client", "measured", "flate2"],
+    "ingest": ["rusqlite"],
+    "commit": ["rusqlite"],
+    "start": ["rusqlite"],
+}
+# So many rows a second are to reach the disk.
+INGEST_ROWS = 20_000
+PAGE_ROWS = 100
+
+
+def run(part, chosen):
+    """Runs one bench; the text of its section."""
+    about = machine()
+    numbers = [str(chosen.series)] if chosen.series and part != "ingest" else []
+    command = ["cargo", "bench", "--locked", "--bench", part, *(["--", *numbers] if numbers else [])]
+    say(" ".join(command))
+    printed = output(*command)
+    tables = ingest() if part == "ingest" else printed[printed.index("| "):]
+    return f"`{' '.join(command)}`\n\n{about}; {versions(*CRATES[part])}\n\n{tables}"
+
+
+def ingest():
+    """Criterion's medians as rows a second."""
+    rows = []
+    for name in ["new streams", "known streams"]:
+        file = target() / "criterion/durable ingest" / name / "new/estimates.json"
+        seconds = json.loads(file.read_text())["median"]["point_estimate"] / 1e9
+        rate = PAGE_ROWS / seconds
+        met = "met" if rate >= INGEST_ROWS else "**not met**"
+        rows.append([f"durable ingest, {name}", f"{rate:,.0f}", f"≥ {INGEST_ROWS:,}, {met}"])
+    return readme.table(["responses of 100 rows", "rows a second", "target"], rows)
