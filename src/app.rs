@@ -221,7 +221,12 @@ fn start_keeper(
     let commits = Arc::clone(metrics);
     let options = KeeperOptions {
         classifier: Classifier::new(&settings.reasons),
-        terms: Terms { series_limit: settings.series.limit, labels: settings.series.labels.clone(), hold_max },
+        terms: Terms {
+            series_limit: settings.series.limit,
+            labels: settings.series.labels.clone(),
+            hold_max,
+            idle_ttl: settings.series.idle_ttl,
+        },
         client_ip: match settings.state.client_ip {
             settings::ClientIp::Full => ClientIp::Full,
             settings::ClientIp::Masked => ClientIp::Masked,

@@ -42,7 +42,7 @@ const SERIES_LIMIT: u64 = 10_000_000;
 
 /// Series are shown at once: no bench waits for a scraper to have read a baseline.
 fn terms(labels: Choice) -> Terms {
-    Terms { series_limit: SERIES_LIMIT, labels, hold_max: Duration::ZERO }
+    Terms { series_limit: SERIES_LIMIT, labels, hold_max: Duration::ZERO, ..Terms::default() }
 }
 
 /// One series of the stream counter.
@@ -273,6 +273,7 @@ fn posting(publication: &Publication, series: impl Iterator<Item = Series>) -> P
             end: START + LASTED.cast_signed(),
             lasted: LASTED,
             created: START,
+            at: START,
             in_baseline: false,
         });
     }

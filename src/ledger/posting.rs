@@ -158,6 +158,18 @@ pub struct SeriesAdd {
     pub total: u64,
     /// How many of them its baseline takes along.
     pub baseline: u64,
+    /// When they are counted.
+    pub at: UnixSeconds,
+    /// It had left the page as idle: it is held at its total so far.
+    pub returns: bool,
+}
+
+impl SeriesAdd {
+    /// Nothing yet, at this time.
+    #[must_use]
+    pub fn new(id: SeriesId, at: UnixSeconds) -> Self {
+        Self { id, new: None, total: 0, baseline: 0, at, returns: false }
+    }
 }
 
 /// A series that appears.
@@ -295,10 +307,30 @@ pub struct SeriesBooks {
     pub created: UnixSeconds,
     /// Disconnects counted.
     pub total: u64,
-    /// What it shows while it is held.
+    /// Disconnects of before the first start; what it shows while it is held for the first time.
     pub baseline: u64,
-    /// Whether it waits at its baseline.
+    /// Whether it waits for every scraper to have read what it shows.
     pub held: bool,
+    /// What it shows while it is held again, since it had left the page as idle.
+    pub returned_at: Option<u64>,
+    /// When its latest disconnect was counted.
+    pub counted_at: UnixSeconds,
+}
+
+impl SeriesBooks {
+    /// A series that appears, before anything is added to it.
+    #[must_use]
+    pub fn new(new: &NewSeries, at: UnixSeconds) -> Self {
+        Self {
+            labels: new.labels.clone(),
+            created: new.created,
+            total: 0,
+            baseline: 0,
+            held: true,
+            returned_at: None,
+            counted_at: at,
+        }
+    }
 }
 
 /// One domain.

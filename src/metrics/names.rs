@@ -91,6 +91,8 @@ families! {
         "Series of the stream counter.";
     SERIES_LIMIT: Gauge "tencent_live_exporter_series_limit" []
         "Most series the stream counter may have as configured.";
+    IDLE_SERIES: Gauge "tencent_live_exporter_idle_series" []
+        "Series that have left the page since nothing has been counted of them for series.idle_ttl.";
     HELD_SERIES: Gauge "tencent_live_exporter_held_series" []
         "Series that wait at their baseline for the scrapers to have seen it.";
     HELD_DISCONNECTS: Gauge "tencent_live_exporter_held_disconnects" []
@@ -120,6 +122,9 @@ families! {
 /// The families that come from the snapshot, in the order of a page; all others are the exporter's own.
 pub const DISCONNECT_FAMILIES: [&Family; 5] =
     [&STREAM_DISCONNECTS, &DISCONNECTS, &SESSION_DURATION, &LAST_DISCONNECT, &REASON_INFO];
+
+/// Those of them that wait at their baselines for every scraper to have read them.
+pub const HELD_FAMILIES: [&Family; 3] = [&STREAM_DISCONNECTS, &DISCONNECTS, &SESSION_DURATION];
 
 #[cfg(test)]
 mod tests {

@@ -27,6 +27,9 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 /// While nothing waits, holds are looked at so often, to notice when this process stood still.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
+/// What is idle is looked for so often: looking costs a little for each series there is.
+const BETWEEN_RESTS: Duration = Duration::from_secs(60);
+
 /// Whoever wakes so much later than planned has stood still: it was stopped, or the machine slept.
 const STOOD_STILL: Duration = Duration::from_secs(5);
 
@@ -58,6 +61,28 @@ pub struct Keeper {
     messages: UnboundedReceiver<Message>,
     /// The ledger failed and could not be read again yet.
     in_doubt: bool,
+    idle_clock: IdleClock,
+    /// When to look for what is idle, by elapsed time.
+    next_rest: Duration,
+}
+
+/// Runs while the process does: in the time between two lives nothing becomes idle, since nobody could read it.
+#[derive(Debug, Clone, Copy)]
+struct IdleClock {
+    opened: Duration,
+    then: UnixSeconds,
+}
+
+impl IdleClock {
+    fn at(self, elapsed: Duration) -> UnixSeconds {
+        let lived = elapsed.saturating_sub(self.opened).as_secs();
+        self.then.saturating_add_unsigned(lived)
+    }
+}
+
+/// When the life before was still listing.
+fn last_alive(accounts: &BTreeMap<String, AccountBooks>) -> Option<UnixSeconds> {
+    accounts.values().flat_map(|account| account.scopes.values()).filter_map(|scope| scope.watermark).max()
 }
 
 impl Keeper {
@@ -68,11 +93,29 @@ impl Keeper {
     pub fn open(mut ledger: Box<dyn Ledger>, options: KeeperOptions) -> Result<(Self, KeeperHandle), LedgerError> {
         let books = ledger.read()?;
         let (key, accounts) = (books.key.clone(), books.accounts.clone());
-        let publication = Publication::new(books, options.terms.clone(), options.clock.elapsed());
+        let mut publication = Publication::new(books, options.terms.clone(), options.clock.elapsed());
+        let opened = options.clock.elapsed();
+        let idle_clock = IdleClock { opened, then: last_alive(&accounts).unwrap_or(options.clock.now()) };
+        publication.rest(idle_clock.at(opened), opened);
         let snapshot = Arc::new(ArcSwap::from_pointee(publication.snapshot()));
         let (sender, messages) = unbounded_channel();
+        let next_rest = options.clock.elapsed() + BETWEEN_RESTS;
         let handle = KeeperHandle::new(sender, Arc::clone(&snapshot));
-        Ok((Self { ledger, key, accounts, publication, options, snapshot, messages, in_doubt: false }, handle))
+        Ok((
+            Self {
+                ledger,
+                key,
+                accounts,
+                publication,
+                options,
+                snapshot,
+                messages,
+                in_doubt: false,
+                idle_clock,
+                next_rest,
+            },
+            handle,
+        ))
     }
 
     /// Publishes what accounts that are not `configured` any more have left hidden; no pass of theirs will.
@@ -108,6 +151,7 @@ impl Keeper {
             let elapsed = self.options.clock.elapsed();
             if elapsed >= rested {
                 self.release()?;
+                self.rest(elapsed);
                 rested = elapsed + BETWEEN_LOOKS.min(self.options.terms.hold_max);
             }
             look_at = match message {
@@ -289,6 +333,16 @@ impl Keeper {
         }
     }
 
+    /// Takes what is idle off the page.
+    fn rest(&mut self, elapsed: Duration) {
+        if elapsed >= self.next_rest {
+            self.next_rest = elapsed + BETWEEN_RESTS;
+            if self.publication.rest(self.idle_clock.at(elapsed), elapsed) {
+                self.snapshot.store(Arc::new(self.publication.snapshot()));
+            }
+        }
+    }
+
     fn commit(&mut self, posting: &Posting) -> Result<(), LedgerError> {
         if posting.is_empty() {
             return Ok(());
@@ -371,6 +425,8 @@ impl Keeper {
         }
         self.accounts.clone_from(&books.accounts);
         self.publication.reload(books, self.options.clock.elapsed());
+        let elapsed = self.options.clock.elapsed();
+        self.publication.rest(self.idle_clock.at(elapsed), elapsed);
         self.snapshot.store(Arc::new(self.publication.snapshot()));
         self.in_doubt = false;
         Ok(())

@@ -166,7 +166,7 @@ impl Bench<'_> {
                 let (_, session) = rows.swap_remove(place.expect("growth is of the view"));
                 let counted = session.end >= self.account.counting_since;
                 if counted {
-                    self.count(&observation.account, &session, &mut draft, &mut receipt);
+                    self.count(observation, &session, &mut draft, &mut receipt);
                 } else {
                     receipt.late += 1;
                 }
@@ -207,7 +207,7 @@ impl Bench<'_> {
 
     fn count(
         &self,
-        account: &str,
+        observation: &Observation,
         session: &PushSession,
         draft: &mut crate::publication::Draft<'_>,
         receipt: &mut Receipt,
@@ -217,7 +217,7 @@ impl Bench<'_> {
             receipt.unmapped.push(session.reason_text.clone());
         }
         let in_baseline = session.end < self.account.first_start
-            && !self.publication.is_published(account)
+            && !self.publication.is_published(&observation.account)
             && !planted(Bug::NothingInBaseline);
         if in_baseline {
             receipt.baseline += 1;
@@ -226,7 +226,7 @@ impl Bench<'_> {
         }
         let start = self.watermark.unwrap_or(self.account.counting_since);
         draft.count(&Happening {
-            account,
+            account: &observation.account,
             domain: &session.domain.label(self.key),
             app: &session.app.label(self.key),
             stream: &session.stream.label(self.key),
@@ -234,6 +234,7 @@ impl Bench<'_> {
             end: session.end,
             lasted: session.lasted(),
             created: if in_baseline { self.account.counting_since } else { start.min(session.end) },
+            at: observation.seen,
             in_baseline,
         });
     }

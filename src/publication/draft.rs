@@ -31,6 +31,8 @@ pub struct Happening<'a> {
     pub lasted: u64,
     /// Start timestamp for what appears with it.
     pub created: UnixSeconds,
+    /// When it is counted, by this machine's clock.
+    pub at: UnixSeconds,
     /// Whether it belongs to the baseline: it ended before the exporter first started.
     pub in_baseline: bool,
 }
@@ -144,9 +146,9 @@ impl<'a> Draft<'a> {
                 id = self.series_id(&wanted);
             }
         }
-        let id = id.unwrap_or_else(|| self.open_series(wanted, happening.created));
-        let empty = SeriesAdd { id, new: None, total: 0, baseline: 0 };
-        let add = self.series.entry(id).or_insert(empty);
+        let id = id.unwrap_or_else(|| self.open_series(wanted, happening));
+        let returns = self.publication.streams.is_idle(id);
+        let add = self.series.entry(id).or_insert(SeriesAdd { returns, ..SeriesAdd::new(id, happening.at) });
         add.total += 1;
         add.baseline += u64::from(happening.in_baseline);
     }
@@ -166,12 +168,12 @@ impl<'a> Draft<'a> {
         (self.publication.streams.len() + self.new_series.len()) as u64
     }
 
-    fn open_series(&mut self, labels: StreamLabels, created: UnixSeconds) -> SeriesId {
+    fn open_series(&mut self, labels: StreamLabels, happening: &Happening<'_>) -> SeriesId {
         let id = SeriesId::try_from(self.series_count()).expect("the series limit is far below 2^32");
         self.shares.add(self.domain_id(&labels.domain), &labels);
         self.new_series.insert(labels.clone(), id);
-        let new = Some(NewSeries { labels, created });
-        self.series.insert(id, SeriesAdd { id, new, total: 0, baseline: 0 });
+        let new = Some(NewSeries { labels, created: happening.created });
+        self.series.insert(id, SeriesAdd { new, ..SeriesAdd::new(id, happening.at) });
         id
     }
 

@@ -32,6 +32,7 @@ use shares::Shares;
 pub use snapshot::{DomainSeries, Snapshot};
 use streams::Streams;
 
+use crate::clock::UnixSeconds;
 use crate::ledger::{Books, DomainBooks, DomainId, Posting, Release, SeriesBooks, SeriesId};
 pub use crate::ledger::{DURATION_BOUNDS, DurationHistogram, Exemplar, StreamLabels};
 use crate::planted::{Bug, planted};
@@ -48,6 +49,19 @@ pub struct Terms {
     pub labels: Choice,
     /// Longest time a new series waits at its baseline.
     pub hold_max: Duration,
+    /// A series of which nothing has been counted for so long leaves the page; zero for never.
+    pub idle_ttl: Duration,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            series_limit: 50_000,
+            labels: Choice::default(),
+            hold_max: Duration::from_secs(75),
+            idle_ttl: Duration::ZERO,
+        }
+    }
 }
 
 /// All series: the durable totals in memory, and what is shown of them.
@@ -58,11 +72,15 @@ pub struct Publication {
     shares: Shares,
     streams: Streams,
     domains: Vec<DomainBooks>,
+    /// What is shown of each domain, once it is visible; the same [`Arc`] while it stays as it is.
+    shown_domains: Vec<Arc<DomainSeries>>,
     by_domain: HashMap<Arc<str>, DomainId>,
     /// The latest disconnects by domain, in memory only: a restart or a reload forgets them.
     exemplars: HashMap<DomainId, Arc<BTreeMap<Reason, Exemplar>>>,
     published_accounts: HashSet<String>,
     held_series: HashMap<SeriesId, Hold>,
+    /// When series were released that may not have been read since: they are not idle yet.
+    released_lately: HashMap<SeriesId, Duration>,
     held_domains: HashMap<DomainId, Hold>,
     /// Since when an account has been counted but not shown.
     hidden_since: HashMap<String, Duration>,
@@ -89,10 +107,12 @@ impl Publication {
             shares: Shares::default(),
             streams: Streams::default(),
             domains: Vec::new(),
+            shown_domains: Vec::new(),
             by_domain: HashMap::new(),
             exemplars: HashMap::new(),
             published_accounts: HashSet::new(),
             held_series: HashMap::new(),
+            released_lately: HashMap::new(),
             held_domains: HashMap::new(),
             hidden_since: HashMap::new(),
             // A new ledger has had no scraper yet; after a restart, one that comes once a minute may be on its way.
@@ -122,6 +142,7 @@ impl Publication {
         }
         let held = self.domains.iter().zip(0..).filter(|(domain, _)| domain.held).map(|(_, id)| (id, hold));
         self.held_domains = held.collect();
+        self.shown_domains = self.domains.iter().map(|domain| Arc::new(shown_domain(domain, None))).collect();
     }
 
     /// A sheet to count on. Nothing of it is shown before [`Publication::apply`].
@@ -153,20 +174,48 @@ impl Publication {
         }
         for add in &posting.series {
             if let Some(new) = &add.new {
-                let (labels, created) = (new.labels.clone(), new.created);
-                let books = SeriesBooks { labels, created, total: 0, baseline: 0, held: true };
-                self.add_series(&books, add.id, hold);
+                self.add_series(&SeriesBooks::new(new, add.at), add.id, hold);
             }
-            self.streams.grow(add.id, add.total, add.baseline);
+            if add.returns {
+                self.streams.return_to_page(add.id);
+                self.held_series.insert(add.id, hold);
+            }
+            self.streams.grow(add);
         }
         for id in &posting.release.series {
             self.held_series.remove(id);
+            if !self.terms.idle_ttl.is_zero() {
+                self.released_lately.insert(*id, elapsed);
+            }
             self.streams.release(*id);
         }
         for id in &posting.release.domains {
             self.domains[*id as usize].held = false;
             self.held_domains.remove(id);
         }
+        let changed = posting.domains.iter().map(|add| &add.id).chain(&posting.release.domains);
+        for id in changed.chain(posting.exemplars.keys().map(|(id, _)| id)) {
+            let shown = Arc::new(shown_domain(&self.domains[*id as usize], self.exemplars.get(id)));
+            match self.shown_domains.get_mut(*id as usize) {
+                Some(before) => *before = shown,
+                // New domains come in the order of their ids.
+                None => self.shown_domains.push(shown),
+            }
+        }
+    }
+
+    /// Takes what has become idle off the page, as of `now`; returns whether the page has changed. What comes back is
+    /// held at its total so far.
+    pub fn rest(&mut self, now: UnixSeconds, elapsed: Duration) -> bool {
+        let ttl = self.terms.idle_ttl;
+        if ttl.is_zero() {
+            return false;
+        }
+        self.released_lately.retain(|_, released| elapsed.saturating_sub(*released) < ttl);
+        let since = now.saturating_sub(i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
+        let changed = self.streams.rest(since, |id| self.released_lately.contains_key(&id));
+        self.generation += u64::from(changed);
+        changed
     }
 
     /// Notes that an account counts but is not to be shown yet.
@@ -251,12 +300,13 @@ impl Publication {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let held: Vec<_> = self.held_series.keys().filter(|id| self.streams.is_visible(**id)).collect();
-        let visible = (0..).zip(&self.domains).filter(|(id, _)| self.domain_is_visible(*id));
+        let visible = (0..).zip(&self.shown_domains).filter(|(id, _)| self.domain_is_visible(*id));
         Snapshot {
             generation: self.generation,
             blocks: self.streams.blocks(),
-            domains: visible.map(|(id, domain)| Arc::new(shown_domain(domain, self.exemplars.get(&id)))).collect(),
+            domains: visible.map(|(_, domain)| Arc::clone(domain)).collect(),
             series: self.streams.visible() as u64,
+            idle_series: self.streams.idle() as u64,
             held_series: held.len() as u64,
             held_disconnects: held.iter().map(|id| self.streams.waiting(**id)).sum(),
         }

@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub domains: Vec<Arc<DomainSeries>>,
     /// Series of the stream counter.
     pub series: u64,
+    /// Series that have left the page as idle.
+    pub idle_series: u64,
     /// Series that wait at their baseline.
     pub held_series: u64,
     /// Disconnects that are counted but wait behind a baseline.

@@ -1,6 +1,6 @@
 //! All series of the stream counter: what is counted of each, under which labels, and what it shows.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use hashbrown::HashTable;
 
 use super::block::{Kind, StreamBlock, StreamSeries};
 use super::shelf::{Place, Shelf};
-use crate::ledger::{SeriesBooks, SeriesId, StreamLabels};
+use crate::clock::UnixSeconds;
+use crate::ledger::{SeriesAdd, SeriesBooks, SeriesId, StreamLabels};
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 
@@ -17,27 +18,28 @@ use crate::reason::Reason;
 struct Series {
     total: u64,
     baseline: u64,
+    /// When its latest disconnect was counted, Unix seconds.
+    counted_at: u32,
     place: Place,
     /// Whether it stands where readers see it.
     visible: bool,
+    /// Whether it is hidden for no other reason than that it is idle.
+    idle: bool,
     held: bool,
-}
-
-impl Series {
-    fn shown(&self) -> u64 {
-        if self.held && !planted(Bug::NoHold) { self.baseline } else { self.total }
-    }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     series: Vec<Series>,
+    /// What those show that are held after they had been idle.
+    returned_at: HashMap<SeriesId, u64>,
     /// Who chooses the names must not choose where they meet: the hash has a key of this process.
     by_labels: HashTable<SeriesId>,
     hasher: RandomState,
     kinds: HashSet<Arc<Kind>>,
     visible: Shelf,
     hidden: Shelf,
+    idle: usize,
 }
 
 impl Streams {
@@ -54,6 +56,11 @@ impl Streams {
     /// Series that readers see.
     pub(super) fn visible(&self) -> usize {
         self.visible.len()
+    }
+
+    /// Series that readers do not see because they are idle.
+    pub(super) fn idle(&self) -> usize {
+        self.idle
     }
 
     pub(super) fn find(&self, domain: &str, app: &str, stream: &str, reason: Reason) -> Option<SeriesId> {
@@ -76,31 +83,51 @@ impl Streams {
         self.series[id as usize].visible
     }
 
+    /// Whether it has left the page, to be held when it comes back. New ones have not.
+    pub(super) fn is_idle(&self, id: SeriesId) -> bool {
+        self.series.get(id as usize).is_some_and(|series| series.idle)
+    }
+
     /// Disconnects that are counted but not shown while it is held.
     pub(super) fn waiting(&self, id: SeriesId) -> u64 {
-        let series = &self.series[id as usize];
-        series.total - series.baseline
+        self.series[id as usize].total - self.held_at(id)
     }
 
     /// All of them, in order of first appearance.
     pub(super) fn books(&self) -> impl Iterator<Item = SeriesBooks> {
         self.series.iter().zip(0..).map(|(series, id)| {
             let stands = self.get(id);
-            let Series { total, baseline, held, .. } = *series;
-            SeriesBooks { labels: stands.labels(), created: stands.created, total, baseline, held }
+            let Series { total, baseline, held, counted_at, .. } = *series;
+            SeriesBooks {
+                labels: stands.labels(),
+                created: stands.created,
+                total,
+                baseline,
+                held,
+                returned_at: self.returned_at.get(&id).copied(),
+                counted_at: counted_at.into(),
+            }
         })
     }
 
     /// Adds the next series.
     pub(super) fn add(&mut self, books: &SeriesBooks, visible: bool) {
-        let SeriesBooks { labels, created, total, baseline, held } = books;
+        let SeriesBooks { labels, created, total, baseline, held, returned_at, counted_at } = books;
         let id = SeriesId::try_from(self.series.len()).expect("the series limit is far below 2^32");
         let shelf = if visible { &mut self.visible } else { &mut self.hidden };
         let kind = kind(&mut self.kinds, labels);
-        let mut series = Series { total: *total, baseline: *baseline, place: Place::default(), visible, held: *held };
-        let shown = series.shown();
-        series.place = shelf.push(id, StreamSeries { kind: &kind, stream: &labels.stream, created: *created, shown });
-        self.series.push(series);
+        let stands = StreamSeries { kind: &kind, stream: &labels.stream, created: *created, shown: 0 };
+        self.series.push(Series {
+            total: *total,
+            baseline: *baseline,
+            counted_at: seconds(*counted_at),
+            place: shelf.push(id, stands),
+            visible,
+            idle: false,
+            held: *held,
+        });
+        self.returned_at.extend(returned_at.filter(|_| *held).map(|shown| (id, shown)));
+        self.show(id);
         let hash = self.hasher.hash_one((&*labels.domain, &*labels.app, &*labels.stream, labels.reason));
         let (hasher, series) = (&self.hasher, &self.series);
         let (seen, unseen) = (&self.visible, &self.hidden);
@@ -112,19 +139,57 @@ impl Streams {
     }
 
     /// Adds to what is counted.
-    pub(super) fn grow(&mut self, id: SeriesId, total: u64, baseline: u64) {
+    pub(super) fn grow(&mut self, add: &SeriesAdd) {
+        let id = add.id;
         if planted(Bug::OverflowResetsTotals) && self.get(id).stream == super::OVERFLOW {
             self.series[id as usize].total = 0;
         }
         let series = &mut self.series[id as usize];
-        series.total += total;
-        series.baseline += baseline;
+        series.total += add.total;
+        series.baseline += add.baseline;
+        series.counted_at = seconds(add.at);
         self.show(id);
+    }
+
+    /// Takes those off the page of which nothing was counted since, but for those that stay; returns whether any has
+    /// left or come. The clock they were
+    /// counted by may have been wrong: those that are not idle after all come back as they were.
+    pub(super) fn rest(&mut self, since: UnixSeconds, stays: impl Fn(SeriesId) -> bool) -> bool {
+        let before = self.idle;
+        let mut came_back = false;
+        for id in 0..SeriesId::try_from(self.series.len()).expect("ids are 32 bits") {
+            let Series { visible, idle, held, counted_at, .. } = self.series[id as usize];
+            let is_idle = i64::from(counted_at) < since && !held;
+            if visible && is_idle && !stays(id) {
+                self.series[id as usize].idle = true;
+                self.idle += 1;
+                self.stand(id, false);
+            } else if idle && !is_idle {
+                self.wake(id);
+                came_back = true;
+            }
+        }
+        came_back || self.idle > before
+    }
+
+    /// Shows an idle series again, held at its total so far.
+    pub(super) fn return_to_page(&mut self, id: SeriesId) {
+        let series = &mut self.series[id as usize];
+        series.held = true;
+        self.returned_at.insert(id, series.total);
+        self.wake(id);
+    }
+
+    fn wake(&mut self, id: SeriesId) {
+        self.series[id as usize].idle = false;
+        self.idle -= 1;
+        self.stand(id, true);
     }
 
     /// Shows its total from now on.
     pub(super) fn release(&mut self, id: SeriesId) {
         self.series[id as usize].held = false;
+        self.returned_at.remove(&id);
         self.show(id);
     }
 
@@ -135,9 +200,9 @@ impl Streams {
         let mut series: Vec<_> = hidden.series().collect();
         series.sort_unstable_by_key(|(id, _)| *id);
         for (id, stands) in series {
-            let visible = of(&stands.kind.domain);
-            let shelf = if visible { &mut self.visible } else { &mut self.hidden };
             let series = &mut self.series[id as usize];
+            let visible = of(&stands.kind.domain) && !series.idle;
+            let shelf = if visible { &mut self.visible } else { &mut self.hidden };
             (series.place, series.visible) = (shelf.push(id, stands), visible);
             if visible && series.held {
                 held.push(id);
@@ -148,22 +213,45 @@ impl Streams {
 
     /// Brings the value of a series into its block.
     fn show(&mut self, id: SeriesId) {
+        let shown = self.shown(id);
         let Series { place, visible, .. } = self.series[id as usize];
-        let shown = self.series[id as usize].shown();
         let shelf = if visible { &mut self.visible } else { &mut self.hidden };
-        let stands = shelf.get(place);
-        if stands.shown == shown {
-            return;
-        }
-        if shelf.is_recent(place) {
+        if shelf.get(place).shown == shown {
+        } else if shelf.is_recent(place) {
             shelf.set(place, shown);
-            return;
+        } else {
+            self.stand(id, visible);
         }
-        let (kind, stream, created) = (Arc::clone(stands.kind), stands.stream.to_owned(), stands.created);
-        shelf.remove(place, |id, place| self.series[id as usize].place = place);
-        let place = shelf.push(id, StreamSeries { kind: &kind, stream: &stream, created, shown });
-        self.series[id as usize].place = place;
     }
+
+    /// Moves a series to where the newest stand, seen or not.
+    fn stand(&mut self, id: SeriesId, visible: bool) {
+        let shown = self.shown(id);
+        let stands = self.get(id);
+        let (kind, stream, created) = (Arc::clone(stands.kind), stands.stream.to_owned(), stands.created);
+        let Series { place, visible: was_visible, .. } = self.series[id as usize];
+        let shelf = if was_visible { &mut self.visible } else { &mut self.hidden };
+        shelf.remove(place, |id, place| self.series[id as usize].place = place);
+        let shelf = if visible { &mut self.visible } else { &mut self.hidden };
+        let place = shelf.push(id, StreamSeries { kind: &kind, stream: &stream, created, shown });
+        let series = &mut self.series[id as usize];
+        (series.place, series.visible) = (place, visible);
+    }
+
+    fn shown(&self, id: SeriesId) -> u64 {
+        let series = &self.series[id as usize];
+        if series.held && !planted(Bug::NoHold) { self.held_at(id) } else { series.total }
+    }
+
+    /// What it shows while it is held.
+    fn held_at(&self, id: SeriesId) -> u64 {
+        self.returned_at.get(&id).copied().unwrap_or(self.series[id as usize].baseline)
+    }
+}
+
+/// In 32 bits, which last until 2106.
+fn seconds(at: UnixSeconds) -> u32 {
+    u32::try_from(at.max(0)).unwrap_or(u32::MAX)
 }
 
 /// The one [`Kind`] of all series with these labels.
@@ -186,6 +274,7 @@ mod tests {
 
     use super::super::BLOCK_SERIES;
     use super::*;
+    use crate::ledger::NewSeries;
 
     fn labels(n: u32) -> StreamLabels {
         let reason = if n.is_multiple_of(3) { Reason::NetworkError } else { Reason::ClientStopped };
@@ -194,7 +283,12 @@ mod tests {
 
     fn add(streams: &mut Streams, n: u32, visible: bool, held: bool) {
         let labels = labels(n);
-        streams.add(&SeriesBooks { labels, created: i64::from(n), total: 0, baseline: 0, held }, visible);
+        let books = SeriesBooks::new(&NewSeries { labels, created: i64::from(n) }, 0);
+        streams.add(&SeriesBooks { held, ..books }, visible);
+    }
+
+    fn grow(streams: &mut Streams, n: u32, total: u64) {
+        streams.grow(&SeriesAdd { total, ..SeriesAdd::new(n, 0) });
     }
 
     /// What readers see, by stream; each series must be there once, as what it is.
@@ -246,7 +340,7 @@ mod tests {
                         series.1 = false;
                     }
                     _ => {
-                        streams.grow(n, u64::from(step), 0);
+                        grow(&mut streams, n, u64::from(step));
                         series.0 += u64::from(step);
                     }
                 }
@@ -273,10 +367,10 @@ mod tests {
         let mut streams = Streams::default();
         (0..50_000).for_each(|n| add(&mut streams, n, true, false));
         let live = |n: u32| n * 487 % 50_000;
-        (0..100).for_each(|n| streams.grow(live(n), 1, 0));
+        (0..100).for_each(|n| grow(&mut streams, live(n), 1));
         for _ in 0..10 {
             let before = streams.blocks();
-            (0..100).for_each(|n| streams.grow(live(n), 1, 0));
+            (0..100).for_each(|n| grow(&mut streams, live(n), 1));
             // A hundred series fit into two blocks; some stand among the newest of all and stay there.
             assert!(changed(&before, &streams.blocks()) <= 10);
         }
@@ -288,7 +382,7 @@ mod tests {
         let mut streams = Streams::default();
         (0..10_000).for_each(|n| add(&mut streams, n, true, false));
         let before = streams.blocks();
-        streams.grow(9_999, 1, 0);
+        grow(&mut streams, 9_999, 1);
         assert_eq!(changed(&before, &streams.blocks()), 1);
         let (before, after) = (before.last().unwrap(), Arc::clone(streams.blocks().last().unwrap()));
         assert!(after.has_labels_of(before), "only a value changed");

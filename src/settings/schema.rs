@@ -48,6 +48,7 @@ pub(super) static ROOT: Shape = Shape::Section(&[
         Shape::Section(&[
             ("limit", Shape::One),
             ("hold_max", Shape::One),
+            ("idle_ttl", Shape::One),
             ("stream", Shape::One),
             ("groups", Shape::List(&RULE)),
             ("include", Shape::List(&SELECTOR)),

@@ -8,6 +8,9 @@ use super::problem::{Problem, ProblemKind};
 use super::section::{Section, Span};
 
 const HOLD_MAX: Span = Span::seconds(0, 3_600);
+const IDLE_TTL: Span = Span::seconds(0, 10 * 365 * 86_400).whole();
+/// A series must not leave before every scraper has read what it came to.
+const SHORTEST_IDLE_TTL: Duration = Duration::from_secs(600);
 /// Most rules, and most selectors of a list: each name is tried on them one by one.
 const MOST: usize = 100;
 
@@ -22,13 +25,15 @@ pub struct Series {
     pub limit: u64,
     /// Longest time a new series waits at its baseline.
     pub hold_max: Duration,
+    /// A series of which nothing has been counted for so long leaves the page, its total kept; zero for never.
+    pub idle_ttl: Duration,
     /// Which disconnects the stream counter counts, and under which stream.
     pub labels: Choice,
 }
 
 impl Default for Series {
     fn default() -> Self {
-        Self { limit: 50_000, hold_max: Duration::from_secs(75), labels: Choice::default() }
+        Self { limit: 50_000, hold_max: Duration::from_secs(75), idle_ttl: Duration::ZERO, labels: Choice::default() }
     }
 }
 
@@ -50,6 +55,7 @@ impl Series {
         Self {
             limit: section.number("limit", default.limit, 1..=10_000_000),
             hold_max: section.duration("hold_max", default.hold_max, HOLD_MAX).value,
+            idle_ttl: idle_ttl(section, default.idle_ttl),
             labels: Choice {
                 stream: stream(section),
                 include: list(section, "include", selector),
@@ -57,6 +63,20 @@ impl Series {
             },
         }
     }
+}
+
+fn idle_ttl(section: &Section<'_>, default: Duration) -> Duration {
+    let read = section.duration("idle_ttl", default, IDLE_TTL);
+    if read.sound && !read.value.is_zero() && read.value < SHORTEST_IDLE_TTL {
+        let key = format!("{}.idle_ttl", section.key());
+        section.report(Problem::new(
+            ProblemKind::BadValue,
+            key,
+            read.shown(),
+            "0s for never, or a duration from 10m to 10y",
+        ));
+    }
+    read.value
 }
 
 fn stream(section: &Section<'_>) -> StreamLabel {

@@ -112,14 +112,13 @@ impl Routes {
             tracing::error!("the metrics page could not be made");
             return Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics page could not be made\n");
         };
-        let (generation, has_streams) = (page.generation, page.has_streams);
+        let (generation, has_baselines) = (page.generation, page.has_baselines);
         let mut answer = Answer::new(StatusCode::OK, offer.content_type, page.parts)
             .with(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
         if let Some(coding) = coding.name() {
             answer = answer.with(CONTENT_ENCODING, HeaderValue::from_static(coding));
         }
-        // Who has not been shown the stream counter has not seen its baselines either.
-        if request.method() == Method::GET && has_streams {
+        if request.method() == Method::GET && has_baselines {
             let user_agent = headers.get(USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes);
             answer.scrape = Some(Scrape { scraper: Scraper::new(peer, user_agent), connection, generation });
         }

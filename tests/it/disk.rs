@@ -10,7 +10,6 @@ use tencent_live_exporter::ledger::{Ledger as _, LedgerError, NewAccount, Postin
 use tencent_live_exporter::listing::{CORRECTION_SECONDS, Progress};
 use tencent_live_exporter::poller::{ClientIp, Keeper, KeeperHandle, KeeperOptions, Observation};
 use tencent_live_exporter::publication::Terms;
-use tencent_live_exporter::publication::labels::Choice;
 use tencent_live_exporter::reason::Classifier;
 use tencent_live_exporter::session::PushSession;
 
@@ -31,7 +30,7 @@ const HORIZON_DAYS: i64 = 3;
 fn keeper(folder: &Path) -> (KeeperHandle, std::thread::JoinHandle<()>) {
     let options = KeeperOptions {
         classifier: Classifier::new(&[]),
-        terms: Terms { series_limit: 1000, labels: Choice::default(), hold_max: Duration::ZERO },
+        terms: Terms { series_limit: 1000, hold_max: Duration::ZERO, ..Terms::default() },
         client_ip: ClientIp::Masked,
         clock: Arc::new(ManualClock::new(START)),
         observer: Box::new(|_| {}),

@@ -131,6 +131,7 @@ async fn every_metric_of_the_contract_is_on_the_page() {
         "tencent_live_exporter_unmapped_reasons_total",
         "tencent_live_exporter_series",
         "tencent_live_exporter_series_limit",
+        "tencent_live_exporter_idle_series",
         "tencent_live_exporter_held_series",
         "tencent_live_exporter_held_disconnects",
         "tencent_live_exporter_overflowed_disconnects_total",

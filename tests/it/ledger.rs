@@ -63,7 +63,7 @@ fn many(n: u32) -> Posting {
     let series = |id: u32| {
         let labels =
             StreamLabels { domain: domain.clone(), app: "live".into(), stream: format!("room_{id}").into(), reason };
-        SeriesAdd { id, new: Some(NewSeries { labels, created: 6_400 }), total: 1, baseline: 0 }
+        SeriesAdd { new: Some(NewSeries { labels, created: 6_400 }), total: 1, ..SeriesAdd::new(id, 6_500) }
     };
     let posted = DomainAdd {
         id: 0,
@@ -415,6 +415,7 @@ struct Change {
     reason: usize,
     times: u64,
     baseline: bool,
+    returns: bool,
     lasted: u64,
     end: i64,
     slice: i64,
@@ -423,20 +424,10 @@ struct Change {
 
 fn change() -> impl Strategy<Value = Change> {
     let names = (0_usize..3, 0_usize..4, 0_usize..3, 0_usize..6, 0..TABLE.len());
-    let values = (1_u64..5, any::<bool>(), 0_u64..100_000, 5_000_i64..90_000, 0_i64..50, any::<bool>());
+    let values = (1_u64..5, any::<[bool; 2]>(), 0_u64..100_000, 5_000_i64..90_000, 0_i64..50, any::<bool>());
     (names, values).prop_map(
-        |((account, scope, domain, stream, reason), (times, baseline, lasted, end, slice, release))| Change {
-            account,
-            scope,
-            domain,
-            stream,
-            reason,
-            times,
-            baseline,
-            lasted,
-            end,
-            slice,
-            release,
+        |((account, scope, domain, stream, reason), (times, [baseline, returns], lasted, end, slice, release))| {
+            Change { account, scope, domain, stream, reason, times, baseline, returns, lasted, end, slice, release }
         },
     )
 }
@@ -540,15 +531,22 @@ impl Expected {
             reason,
         };
         let known = self.series.iter().position(|series| series.labels == labels);
-        let new = known.is_none().then(|| NewSeries { labels: labels.clone(), created });
+        let (new, at) = (NewSeries { labels, created }, created + 60);
         let id = known.unwrap_or_else(|| {
-            self.series.push(SeriesBooks { labels, created, total: 0, baseline: 0, held: true });
+            self.series.push(SeriesBooks::new(&new, at));
             self.series.len() - 1
         });
-        let total = change.times - excluded;
-        self.series[id].total += total;
-        self.series[id].baseline += in_baseline(total);
-        (posted, SeriesAdd { id: u32::try_from(id).unwrap(), new, total, baseline: in_baseline(total) })
+        let (total, returns) = (change.times - excluded, known.is_some() && change.returns);
+        let series = &mut self.series[id];
+        if returns {
+            (series.held, series.returned_at) = (true, Some(series.total));
+        }
+        series.total += total;
+        series.baseline += in_baseline(total);
+        series.counted_at = at;
+        let new = known.is_none().then_some(new);
+        let id = u32::try_from(id).unwrap();
+        (posted, SeriesAdd { id, new, total, baseline: in_baseline(total), at, returns })
     }
 }
 

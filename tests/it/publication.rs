@@ -1,5 +1,6 @@
 //! What a scraper may see of a series, and when: by hand-driven time, through the keeper and its ledger.
 
+mod idle;
 mod labels;
 mod limit;
 
@@ -114,7 +115,7 @@ impl Desk {
     }
 
     async fn with_series_limit(series_limit: u64) -> Self {
-        let terms = Terms { series_limit, labels: Choice::default(), hold_max: HOLD_MAX };
+        let terms = Terms { series_limit, hold_max: HOLD_MAX, ..Terms::default() };
         let desk = Self::open(Arc::new(Folder::new()), Arc::new(ManualClock::new(START)), terms);
         let new = NewAccount {
             name: ACCOUNT.into(),

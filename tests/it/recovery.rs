@@ -11,7 +11,6 @@ use tencent_live_exporter::live::{self, ApiTime, CallError, EventSource};
 use tencent_live_exporter::metrics::{OwnMetrics, POLL_ERRORS};
 use tencent_live_exporter::poller::{AccountLoop, AccountOptions, ClientIp, Keeper, KeeperHandle, KeeperOptions, Pace};
 use tencent_live_exporter::publication::Terms;
-use tencent_live_exporter::publication::labels::Choice;
 use tencent_live_exporter::reason::Classifier;
 use tencent_live_exporter::session::{GroupKey, Name, PushSession};
 use tencent_live_exporter::status::Board;
@@ -70,7 +69,7 @@ impl EventSource for Api {
 fn options(clock: &Arc<ManualClock>) -> KeeperOptions {
     KeeperOptions {
         classifier: Classifier::new(&[]),
-        terms: Terms { series_limit: 1000, labels: Choice::default(), hold_max: Duration::ZERO },
+        terms: Terms { series_limit: 1000, hold_max: Duration::ZERO, ..Terms::default() },
         client_ip: ClientIp::Masked,
         clock: clock.clone(),
         observer: Box::new(|_| {}),

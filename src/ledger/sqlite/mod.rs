@@ -23,7 +23,7 @@ use crate::session::GroupKey;
 const APPLICATION_ID: i64 = 0x544c_4558;
 
 /// What each version of the schema has added to the one before.
-const SCHEMA: [&str; 2] = [include_str!("schema.sql"), include_str!("schema-2.sql")];
+const SCHEMA: [&str; 3] = [include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
 
 /// `PRAGMA user_version`.
 const SCHEMA_VERSION: i64 = SCHEMA.len().cast_signed() as i64;

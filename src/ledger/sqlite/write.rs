@@ -114,14 +114,19 @@ fn revise(tx: &Transaction<'_>, revision: &Revision) -> rusqlite::Result<()> {
 
 fn series(tx: &Transaction<'_>, add: &SeriesAdd) -> rusqlite::Result<()> {
     let Some(new) = &add.new else {
-        tx.prepare_cached("UPDATE series SET total = total + ?2, baseline = baseline + ?3 WHERE id = ?1")?
-            .execute(params![add.id, signed(add.total), signed(add.baseline)])?;
+        if add.returns {
+            tx.prepare_cached("UPDATE series SET held = 1, returned_at = total WHERE id = ?1")?.execute([add.id])?;
+        }
+        tx.prepare_cached(
+            "UPDATE series SET total = total + ?2, baseline = baseline + ?3, counted_at = ?4 WHERE id = ?1",
+        )?
+        .execute(params![add.id, signed(add.total), signed(add.baseline), add.at])?;
         return Ok(());
     };
     let labels = &new.labels;
     tx.prepare_cached(
-        "INSERT INTO series (id, domain, app, stream, reason, created, total, baseline, held)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1)",
+        "INSERT INTO series (id, domain, app, stream, reason, created, total, baseline, held, counted_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9)",
     )?
     .execute(params![
         add.id,
@@ -132,6 +137,7 @@ fn series(tx: &Transaction<'_>, add: &SeriesAdd) -> rusqlite::Result<()> {
         new.created,
         signed(add.total),
         signed(add.baseline),
+        add.at,
     ])?;
     Ok(())
 }
@@ -201,7 +207,7 @@ fn domain(tx: &Transaction<'_>, add: &DomainAdd) -> rusqlite::Result<()> {
 
 fn release(tx: &Transaction<'_>, posting: &Posting) -> rusqlite::Result<()> {
     for id in &posting.release.series {
-        tx.prepare_cached("UPDATE series SET held = 0 WHERE id = ?1")?.execute([id])?;
+        tx.prepare_cached("UPDATE series SET held = 0, returned_at = NULL WHERE id = ?1")?.execute([id])?;
     }
     for id in &posting.release.domains {
         tx.prepare_cached("UPDATE domain SET held = 0 WHERE id = ?1")?.execute([id])?;

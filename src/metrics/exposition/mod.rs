@@ -84,8 +84,8 @@ impl Coding {
 pub struct Page {
     /// [`Snapshot::generation`] of what the page shows.
     pub generation: u64,
-    /// Whether the stream counter is on it.
-    pub has_streams: bool,
+    /// Whether all that waits at a baseline is on it: who reads less may not have seen every baseline.
+    pub has_baselines: bool,
     /// The page; none of the parts is empty, and most are shared with other pages.
     pub parts: Vec<Bytes>,
 }
@@ -142,7 +142,7 @@ impl Exposition {
         });
         let mut page = Page {
             generation: snapshot.generation,
-            has_streams: filter.takes(names::STREAM_DISCONNECTS.name),
+            has_baselines: names::HELD_FAMILIES.iter().all(|family| filter.takes(family.name)),
             parts: Vec::with_capacity(disconnects.as_ref().map_or(0, |page| page.parts.len()) + 3),
         };
         page.parts.extend(pen.start());
@@ -165,6 +165,6 @@ impl Exposition {
     pub fn disconnects(&self, format: Format) -> Page {
         let disconnects = self.cache.page(&self.snapshots, format, Coding::Identity);
         let parts = disconnects.parts.iter().filter(|part| !part.is_empty()).cloned().collect();
-        Page { generation: disconnects.snapshot.generation, has_streams: true, parts }
+        Page { generation: disconnects.snapshot.generation, has_baselines: true, parts }
     }
 }

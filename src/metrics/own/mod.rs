@@ -116,6 +116,7 @@ pub struct OwnMetrics {
     poll_interval: Gauge,
     series: IntGauge,
     series_limit: IntGauge,
+    idle_series: IntGauge,
     held_series: IntGauge,
     held_disconnects: IntGauge,
     state_commit: Histogram,
@@ -149,6 +150,7 @@ impl OwnMetrics {
             poll_interval: gauge(&registry, &names::POLL_INTERVAL)?,
             series: int_gauge(&registry, &names::SERIES)?,
             series_limit: int_gauge(&registry, &names::SERIES_LIMIT)?,
+            idle_series: int_gauge(&registry, &names::IDLE_SERIES)?,
             held_series: int_gauge(&registry, &names::HELD_SERIES)?,
             held_disconnects: int_gauge(&registry, &names::HELD_DISCONNECTS)?,
             state_commit: histogram(&registry, &names::STATE_COMMIT_DURATION, vectors::COMMIT_BUCKETS)?,
@@ -246,6 +248,7 @@ impl OwnMetrics {
     #[must_use]
     pub fn gather(&self, snapshot: &Snapshot) -> Vec<MetricFamily> {
         self.series.set(whole(snapshot.series));
+        self.idle_series.set(whole(snapshot.idle_series));
         self.held_series.set(whole(snapshot.held_series));
         self.held_disconnects.set(whole(snapshot.held_disconnects));
         self.registry.gather()

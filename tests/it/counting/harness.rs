@@ -9,7 +9,6 @@ use tencent_live_exporter::ledger::{AccountBooks, NewAccount, SqliteLedger};
 use tencent_live_exporter::listing::{Bounds, Filter, Page, Pass, Query, Row, Slices, Whole, Window, cover};
 use tencent_live_exporter::poller::{ClientIp, Keeper, KeeperOptions, Observation};
 use tencent_live_exporter::publication::Terms;
-use tencent_live_exporter::publication::labels::Choice;
 use tencent_live_exporter::reason::Classifier;
 use tencent_live_exporter::session::{Name, PushSession};
 
@@ -122,7 +121,7 @@ impl Exporter {
         let clock = Arc::new(ManualClock::new(START));
         let options = KeeperOptions {
             classifier: Classifier::new(&[]),
-            terms: Terms { series_limit: 1_000_000, labels: Choice::default(), hold_max: Duration::ZERO },
+            terms: Terms { series_limit: 1_000_000, hold_max: Duration::ZERO, ..Terms::default() },
             client_ip: ClientIp::Full,
             clock: clock.clone(),
             observer: Box::new(|_| {}),

@@ -14,7 +14,6 @@ use tencent_live_exporter::ledger::{DomainTotals, Ledger as _, LedgerError, Seri
 use tencent_live_exporter::listing::{Filter, Progress};
 use tencent_live_exporter::poller::{ClientIp, Keeper, KeeperOptions, Observation};
 use tencent_live_exporter::publication::Terms;
-use tencent_live_exporter::publication::labels::Choice;
 use tencent_live_exporter::reason::Classifier;
 use tencent_live_exporter::session::PushSession;
 
@@ -112,7 +111,7 @@ impl Run {
         let told = Arc::clone(&self.told);
         let options = KeeperOptions {
             classifier: Classifier::new(&[]),
-            terms: Terms { series_limit: 1000, labels: Choice::default(), hold_max: Duration::ZERO },
+            terms: Terms { series_limit: 1000, hold_max: Duration::ZERO, ..Terms::default() },
             client_ip: ClientIp::Masked,
             clock: Arc::new(ManualClock::new(START)),
             observer: Box::new(move |done| {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tencent_live_exporter::ledger::{AccountBooks, Books, NewAccount, Posting, Release};
 use tencent_live_exporter::listing::{Filter, Group, Progress, SliceCount, SliceId, Whole, Window};
 use tencent_live_exporter::poller::{Bench, ClientIp, Observation, Sorted};
-use tencent_live_exporter::publication::labels::Choice;
 use tencent_live_exporter::publication::{Publication, Terms};
 use tencent_live_exporter::reason::{Classifier, TABLE};
 use tencent_live_exporter::session::{GroupKey, IdentityKey, PushSession};
@@ -44,7 +43,7 @@ pub(super) struct Script {
 impl Script {
     pub(super) fn new(seed: u64) -> Self {
         let books = Books { key: KEY, accounts: BTreeMap::new(), series: Vec::new(), domains: Vec::new() };
-        let terms = Terms { series_limit: 100_000, labels: Choice::default(), hold_max: Duration::ZERO };
+        let terms = Terms { series_limit: 100_000, hold_max: Duration::ZERO, ..Terms::default() };
         Self {
             dice: fastrand::Rng::with_seed(seed),
             busy: is_busy(seed),

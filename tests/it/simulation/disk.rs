@@ -99,19 +99,24 @@ impl Disk {
         for add in &posting.series {
             if let Some(new) = &add.new {
                 self.places.insert(new.labels.clone(), self.series.len());
-                let (labels, created) = (new.labels.clone(), new.created);
-                self.series.push(SeriesBooks { labels, created, total: 0, baseline: 0, held: true });
+                self.series.push(SeriesBooks::new(new, add.at));
                 self.series_times.push((now, None));
             }
             let series = &mut self.series[add.id as usize];
+            if add.returns {
+                (series.held, series.returned_at) = (true, Some(series.total));
+                self.series_times[add.id as usize].1 = None;
+            }
             series.total += add.total;
             series.baseline += add.baseline;
+            series.counted_at = add.at;
         }
         for add in &posting.domains {
             self.add_to_domain(add, now);
         }
         for id in &posting.release.series {
-            self.series[*id as usize].held = false;
+            let series = &mut self.series[*id as usize];
+            (series.held, series.returned_at) = (false, None);
             self.series_times[*id as usize].1 = Some(now);
         }
         for id in &posting.release.domains {

@@ -82,7 +82,7 @@ pub(super) struct Plan {
 impl Plan {
     /// The same platform on a day on which nothing goes wrong.
     pub(super) fn on_a_good_day(seed: u64) -> Self {
-        let terms = Terms { series_limit: 100_000, labels: Choice::default(), hold_max: Duration::from_secs(75) };
+        let terms = Terms { series_limit: 100_000, hold_max: Duration::from_secs(75), ..Terms::default() };
         Self {
             terms,
             disasters: Vec::new(),
@@ -146,6 +146,8 @@ impl Plan {
             series_limit: if percent(dice, 10) { dice.u64(5..30) } else { 100_000 },
             labels: choice(seed),
             hold_max: Duration::from_secs(one_of(dice, &[0, 30, 75, 75, 75, 200])),
+            // Long enough for every scraper to come twice.
+            idle_ttl: Duration::from_secs(if seed % 4 == 3 { 300 } else { 0 }),
         };
         let hold_max = terms.hold_max;
         let mut habits = habits(dice, calm, steady);

@@ -16,7 +16,6 @@ use tencent_live_exporter::poller::{
     AccountLoop, AccountOptions, ClientIp, Keeper, KeeperHandle, KeeperOptions, Pace, PassError,
 };
 use tencent_live_exporter::publication::Terms;
-use tencent_live_exporter::publication::labels::Choice;
 use tencent_live_exporter::reason::Classifier;
 use tencent_live_exporter::sim::{Event, Keys, Scenario, Simulator, World};
 use tencent_live_exporter::status::Board;
@@ -69,7 +68,7 @@ impl Passes {
         (options.back_off, options.total_timeout) = (Duration::from_millis(1), total_timeout);
         let keeper_options = KeeperOptions {
             classifier: Classifier::new(&[]),
-            terms: Terms { series_limit: 10_000, labels: Choice::default(), hold_max: Duration::ZERO },
+            terms: Terms { series_limit: 10_000, hold_max: Duration::ZERO, ..Terms::default() },
             client_ip: ClientIp::Masked,
             clock: Arc::clone(&clock),
             observer: Box::new(|_| {}),

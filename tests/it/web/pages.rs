@@ -101,9 +101,11 @@ fn only_the_families_asked_for_are_on_a_filtered_page() {
 }
 
 #[test]
-fn a_page_without_the_stream_counter_is_no_scrape() {
+fn a_page_without_all_that_is_held_is_no_scrape() {
     let server = Server::start(snapshot(1, [series("room", 1)]));
-    for path in ["/metrics?name[]=tencent_live_up", "/metrics?name[]=tencent_live_disconnects_total&name[]=nothing"] {
+    let (streams, classes) = ("name[]=tencent_live_stream_disconnects_total", "name[]=tencent_live_disconnects_total");
+    for names in ["name[]=tencent_live_up", streams, classes, &format!("{streams}&{classes}")] {
+        let path = &format!("/metrics?{names}");
         let mut stream = server.connect();
         // A second answer on the connection shows that the first would have been reported.
         for _ in 0..2 {
@@ -112,7 +114,7 @@ fn a_page_without_the_stream_counter_is_no_scrape() {
         }
         server.no_scrape();
     }
-    server.get("/metrics?name[]=tencent_live_stream_disconnects_total");
+    server.get(&format!("/metrics?{streams}&{classes}&name[]=tencent_live_session_duration_seconds"));
     assert_eq!(server.next_scrape().generation, 1);
 }
 
