@@ -92,7 +92,7 @@ families! {
     SERIES_LIMIT: Gauge "tencent_live_exporter_series_limit" []
         "Most series the stream counter may have as configured.";
     IDLE_SERIES: Gauge "tencent_live_exporter_idle_series" []
-        "Series that have left the page since nothing has been counted of them for series.idle_ttl.";
+        "Series that have left the page since nothing has been counted of them for long.";
     HELD_SERIES: Gauge "tencent_live_exporter_held_series" []
         "Series that wait at their baseline for the scrapers to have seen it.";
     HELD_DISCONNECTS: Gauge "tencent_live_exporter_held_disconnects" []

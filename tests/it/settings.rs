@@ -132,7 +132,8 @@ fn the_defaults_are_those_of_the_contract() {
         max_requests_per_second: 5.0,
     };
     assert_eq!(settings.poll, poll);
-    assert_eq!(settings.series, Series { limit: 50_000, hold_max: secs(75), labels: Choice::default() });
+    let labels = Choice::default();
+    assert_eq!(settings.series, Series { limit: 50_000, hold_max: secs(75), idle_ttl: Duration::ZERO, labels });
     let path = StatePath::Folder("data".into());
     assert_eq!(settings.state, State { path, retention: secs(30 * 86_400), client_ip: ClientIp::Masked });
     let listen_addresses = vec![ListenAddress::parse(":19267").unwrap()];
@@ -192,7 +193,10 @@ fn every_key_of_the_file_is_taken() {
         ],
         exclude: vec![Selector { app: pattern("test"), ..Selector::default() }],
     };
-    assert_eq!(settings.series, Series { limit: 1, hold_max: Duration::from_millis(500), labels });
+    assert_eq!(
+        settings.series,
+        Series { limit: 1, hold_max: Duration::from_millis(500), idle_ttl: secs(7 * 86_400), labels }
+    );
     let state = State { path: StatePath::Memory, retention: secs(365 * 86_400), client_ip: ClientIp::None };
     assert_eq!(settings.state, state);
     let addresses: Vec<String> = settings.web.listen_addresses.iter().map(ToString::to_string).collect();

@@ -87,6 +87,7 @@ fn snapshot(generation: u64, series: impl IntoIterator<Item = Series>) -> Snapsh
         series: series.len() as u64,
         blocks: Arc::new(series.chunks(BLOCK_SERIES).map(|block| Arc::new(StreamBlock::of(block.to_vec()))).collect()),
         domains: vec![Arc::new(domain)],
+        idle_series: 0,
         held_series: 1,
         held_disconnects: 2,
     }

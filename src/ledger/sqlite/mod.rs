@@ -23,7 +23,9 @@ use crate::session::GroupKey;
 const APPLICATION_ID: i64 = 0x544c_4558;
 
 /// What each version of the schema has added to the one before.
-const SCHEMA: [&str; 3] = [include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
+const SCHEMA: [&str; 3] = [include_str!("schema.sql"), include_str!("schema-2.sql"), IDLE_COLUMNS];
+
+const IDLE_COLUMNS: &str = include_str!("schema-3.sql");
 
 /// `PRAGMA user_version`.
 const SCHEMA_VERSION: i64 = SCHEMA.len().cast_signed() as i64;
@@ -246,7 +248,11 @@ fn wal(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Adds what the versions after `version` have, all of it or nothing.
 fn upgrade_schema(connection: &Connection, version: usize) -> Result<(), LedgerError> {
-    let added = SCHEMA[version..].concat();
+    // Tables say IF NOT EXISTS, columns cannot: where these exist, the version was wrong.
+    let sql = "SELECT count(*) FROM pragma_table_info('series') WHERE name = 'counted_at'";
+    let columns: i64 = connection.query_row(sql, [], |row| row.get(0)).map_err(broken_or("upgrading"))?;
+    let missing = |step: &&&str| columns == 0 || **step != IDLE_COLUMNS;
+    let added: String = SCHEMA[version..].iter().filter(missing).copied().collect();
     let upgrade = format!("BEGIN IMMEDIATE; {added} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT");
     connection.execute_batch(&upgrade).map_err(broken_or("upgrading"))
 }
