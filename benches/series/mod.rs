@@ -273,7 +273,6 @@ fn posting(publication: &Publication, series: impl Iterator<Item = Series>) -> P
             end: START + LASTED.cast_signed(),
             lasted: LASTED,
             created: START,
-            at: START,
             in_baseline: false,
         });
     }

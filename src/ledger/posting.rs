@@ -65,6 +65,8 @@ impl DurationHistogram {
 /// Everything that changes together.
 #[derive(Debug, Default)]
 pub struct Posting {
+    /// When, by a clock that stands while nobody could read what is written: it tells what is idle.
+    pub at: UnixSeconds,
     /// An account's first appearance.
     pub new_account: Option<NewAccount>,
     /// Groups that grew or were revised, whole, with their account.
@@ -158,17 +160,15 @@ pub struct SeriesAdd {
     pub total: u64,
     /// How many of them its baseline takes along.
     pub baseline: u64,
-    /// When they are counted.
-    pub at: UnixSeconds,
     /// It had left the page as idle: it is held at its total so far.
     pub returns: bool,
 }
 
 impl SeriesAdd {
-    /// Nothing yet, at this time.
+    /// Nothing yet.
     #[must_use]
-    pub fn new(id: SeriesId, at: UnixSeconds) -> Self {
-        Self { id, new: None, total: 0, baseline: 0, at, returns: false }
+    pub fn new(id: SeriesId) -> Self {
+        Self { id, new: None, total: 0, baseline: 0, returns: false }
     }
 }
 
@@ -313,8 +313,8 @@ pub struct SeriesBooks {
     pub held: bool,
     /// What it shows while it is held again, since it had left the page as idle.
     pub returned_at: Option<u64>,
-    /// When its latest disconnect was counted.
-    pub counted_at: UnixSeconds,
+    /// When something of it was counted or released last, as [`Posting::at`].
+    pub active_at: UnixSeconds,
 }
 
 impl SeriesBooks {
@@ -328,7 +328,7 @@ impl SeriesBooks {
             baseline: 0,
             held: true,
             returned_at: None,
-            counted_at: at,
+            active_at: at,
         }
     }
 }

@@ -66,7 +66,8 @@ pub struct Keeper {
     next_rest: Duration,
 }
 
-/// Runs while the process does: in the time between two lives nothing becomes idle, since nobody could read it.
+/// Runs while the process does: between two lives, or while it stands still, nothing becomes idle, since nobody can read
+/// it.
 #[derive(Debug, Clone, Copy)]
 struct IdleClock {
     opened: Duration,
@@ -80,11 +81,6 @@ impl IdleClock {
     }
 }
 
-/// When the life before was still listing.
-fn last_alive(accounts: &BTreeMap<String, AccountBooks>) -> Option<UnixSeconds> {
-    accounts.values().flat_map(|account| account.scopes.values()).filter_map(|scope| scope.watermark).max()
-}
-
 impl Keeper {
     /// Reads the books and publishes what they show.
     ///
@@ -93,10 +89,12 @@ impl Keeper {
     pub fn open(mut ledger: Box<dyn Ledger>, options: KeeperOptions) -> Result<(Self, KeeperHandle), LedgerError> {
         let books = ledger.read()?;
         let (key, accounts) = (books.key.clone(), books.accounts.clone());
+        // Where the life before has left its clock: it does not follow any other.
+        let last_active = books.series.iter().map(|series| series.active_at).max();
         let mut publication = Publication::new(books, options.terms.clone(), options.clock.elapsed());
         let opened = options.clock.elapsed();
-        let idle_clock = IdleClock { opened, then: last_alive(&accounts).unwrap_or(options.clock.now()) };
-        publication.rest(idle_clock.at(opened), opened);
+        let idle_clock = IdleClock { opened, then: last_active.unwrap_or(options.clock.now()) };
+        publication.rest(idle_clock.at(opened));
         let snapshot = Arc::new(ArcSwap::from_pointee(publication.snapshot()));
         let (sender, messages) = unbounded_channel();
         let next_rest = options.clock.elapsed() + BETWEEN_RESTS;
@@ -173,8 +171,10 @@ impl Keeper {
         let before = self.options.clock.elapsed();
         let message = timeout(look_at.saturating_sub(before), self.messages.recv()).await;
         let elapsed = self.options.clock.elapsed();
-        if elapsed > look_at.max(before) + STOOD_STILL {
+        let late = elapsed.saturating_sub(look_at.max(before));
+        if late > STOOD_STILL {
             self.publication.stood_still(elapsed);
+            self.idle_clock.opened += late;
         }
         // Nobody is left who could send any when there is none.
         message.ok().map(|message| message.unwrap_or(Message::Stop))
@@ -275,6 +275,7 @@ impl Keeper {
             watermark: account.scopes.get(&observation.scope).and_then(|scope| scope.watermark),
             publication: &self.publication,
             client_ip: self.options.client_ip,
+            at: self.idle_clock.at(self.options.clock.elapsed()),
         };
         let (mut posting, receipt) = bench.post(&observation, sorted, known);
         if planted(Bug::WatermarkOutsideTransaction) {
@@ -321,11 +322,13 @@ impl Keeper {
     }
 
     fn release(&mut self) -> Result<(), LedgerError> {
-        let release = self.publication.due(self.options.clock.elapsed());
+        let elapsed = self.options.clock.elapsed();
+        let release = self.publication.due(elapsed);
         if release.is_empty() {
             return Ok(());
         }
-        let done = self.settle_doubt().and_then(|()| self.commit(&Posting { release, ..Posting::default() }));
+        let posting = Posting { at: self.idle_clock.at(elapsed), release, ..Posting::default() };
+        let done = self.settle_doubt().and_then(|()| self.commit(&posting));
         match done {
             Err(error) if error.is_fatal() => Err(error),
             // Held a little longer, the next look tries again. Polls cannot write either then, and tell of it.
@@ -337,7 +340,7 @@ impl Keeper {
     fn rest(&mut self, elapsed: Duration) {
         if elapsed >= self.next_rest {
             self.next_rest = elapsed + BETWEEN_RESTS;
-            if self.publication.rest(self.idle_clock.at(elapsed), elapsed) {
+            if self.publication.rest(self.idle_clock.at(elapsed)) {
                 self.snapshot.store(Arc::new(self.publication.snapshot()));
             }
         }
@@ -426,7 +429,7 @@ impl Keeper {
         self.accounts.clone_from(&books.accounts);
         self.publication.reload(books, self.options.clock.elapsed());
         let elapsed = self.options.clock.elapsed();
-        self.publication.rest(self.idle_clock.at(elapsed), elapsed);
+        self.publication.rest(self.idle_clock.at(elapsed));
         self.snapshot.store(Arc::new(self.publication.snapshot()));
         self.in_doubt = false;
         Ok(())

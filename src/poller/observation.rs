@@ -107,6 +107,8 @@ pub struct Bench<'a> {
     pub publication: &'a Publication,
     /// What records keep of addresses.
     pub client_ip: ClientIp,
+    /// [`Posting::at`]
+    pub at: UnixSeconds,
 }
 
 /// The rows of an observation by group.
@@ -149,7 +151,7 @@ impl Bench<'_> {
         sorted: Sorted,
         mut known: BTreeMap<GroupKey, Group>,
     ) -> (Posting, Receipt) {
-        let mut posting = Posting::default();
+        let mut posting = Posting { at: self.at, ..Posting::default() };
         let mut receipt = Receipt { late: sorted.late, ..Receipt::default() };
         let mut draft = self.publication.draft();
         for (key, (id, mut rows)) in sorted.groups {
@@ -234,7 +236,6 @@ impl Bench<'_> {
             end: session.end,
             lasted: session.lasted(),
             created: if in_baseline { self.account.counting_since } else { start.min(session.end) },
-            at: observation.seen,
             in_baseline,
         });
     }

@@ -31,8 +31,6 @@ pub struct Happening<'a> {
     pub lasted: u64,
     /// Start timestamp for what appears with it.
     pub created: UnixSeconds,
-    /// When it is counted, by this machine's clock.
-    pub at: UnixSeconds,
     /// Whether it belongs to the baseline: it ended before the exporter first started.
     pub in_baseline: bool,
 }
@@ -148,7 +146,7 @@ impl<'a> Draft<'a> {
         }
         let id = id.unwrap_or_else(|| self.open_series(wanted, happening));
         let returns = self.publication.streams.is_idle(id);
-        let add = self.series.entry(id).or_insert(SeriesAdd { returns, ..SeriesAdd::new(id, happening.at) });
+        let add = self.series.entry(id).or_insert(SeriesAdd { returns, ..SeriesAdd::new(id) });
         add.total += 1;
         add.baseline += u64::from(happening.in_baseline);
     }
@@ -173,7 +171,7 @@ impl<'a> Draft<'a> {
         self.shares.add(self.domain_id(&labels.domain), &labels);
         self.new_series.insert(labels.clone(), id);
         let new = Some(NewSeries { labels, created: happening.created });
-        self.series.insert(id, SeriesAdd { new, ..SeriesAdd::new(id, happening.at) });
+        self.series.insert(id, SeriesAdd { new, ..SeriesAdd::new(id) });
         id
     }
 

@@ -79,8 +79,6 @@ pub struct Publication {
     exemplars: HashMap<DomainId, Arc<BTreeMap<Reason, Exemplar>>>,
     published_accounts: HashSet<String>,
     held_series: HashMap<SeriesId, Hold>,
-    /// When series were released that may not have been read since: they are not idle yet.
-    released_lately: HashMap<SeriesId, Duration>,
     held_domains: HashMap<DomainId, Hold>,
     /// Since when an account has been counted but not shown.
     hidden_since: HashMap<String, Duration>,
@@ -112,7 +110,6 @@ impl Publication {
             exemplars: HashMap::new(),
             published_accounts: HashSet::new(),
             held_series: HashMap::new(),
-            released_lately: HashMap::new(),
             held_domains: HashMap::new(),
             hidden_since: HashMap::new(),
             // A new ledger has had no scraper yet; after a restart, one that comes once a minute may be on its way.
@@ -174,20 +171,17 @@ impl Publication {
         }
         for add in &posting.series {
             if let Some(new) = &add.new {
-                self.add_series(&SeriesBooks::new(new, add.at), add.id, hold);
+                self.add_series(&SeriesBooks::new(new, posting.at), add.id, hold);
             }
             if add.returns {
                 self.streams.return_to_page(add.id);
                 self.held_series.insert(add.id, hold);
             }
-            self.streams.grow(add);
+            self.streams.grow(add, posting.at);
         }
         for id in &posting.release.series {
             self.held_series.remove(id);
-            if !self.terms.idle_ttl.is_zero() {
-                self.released_lately.insert(*id, elapsed);
-            }
-            self.streams.release(*id);
+            self.streams.release(*id, posting.at);
         }
         for id in &posting.release.domains {
             self.domains[*id as usize].held = false;
@@ -204,16 +198,15 @@ impl Publication {
         }
     }
 
-    /// Takes what has become idle off the page, as of `now`; returns whether the page has changed. What comes back is
+    /// Takes what has become idle off the page, as of `now` by the clock of [`Posting::at`]; returns whether the page has changed. What comes back is
     /// held at its total so far.
-    pub fn rest(&mut self, now: UnixSeconds, elapsed: Duration) -> bool {
+    pub fn rest(&mut self, now: UnixSeconds) -> bool {
         let ttl = self.terms.idle_ttl;
         if ttl.is_zero() {
             return false;
         }
-        self.released_lately.retain(|_, released| elapsed.saturating_sub(*released) < ttl);
         let since = now.saturating_sub(i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
-        let changed = self.streams.rest(since, |id| self.released_lately.contains_key(&id));
+        let changed = self.streams.rest(since);
         self.generation += u64::from(changed);
         changed
     }

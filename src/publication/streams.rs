@@ -18,8 +18,8 @@ use crate::reason::Reason;
 struct Series {
     total: u64,
     baseline: u64,
-    /// When its latest disconnect was counted, Unix seconds.
-    counted_at: u32,
+    /// When something of it was counted or released last.
+    active_at: u32,
     place: Place,
     /// Whether it stands where readers see it.
     visible: bool,
@@ -97,7 +97,7 @@ impl Streams {
     pub(super) fn books(&self) -> impl Iterator<Item = SeriesBooks> {
         self.series.iter().zip(0..).map(|(series, id)| {
             let stands = self.get(id);
-            let Series { total, baseline, held, counted_at, .. } = *series;
+            let Series { total, baseline, held, active_at, .. } = *series;
             SeriesBooks {
                 labels: stands.labels(),
                 created: stands.created,
@@ -105,14 +105,14 @@ impl Streams {
                 baseline,
                 held,
                 returned_at: self.returned_at.get(&id).copied(),
-                counted_at: counted_at.into(),
+                active_at: active_at.into(),
             }
         })
     }
 
     /// Adds the next series.
     pub(super) fn add(&mut self, books: &SeriesBooks, visible: bool) {
-        let SeriesBooks { labels, created, total, baseline, held, returned_at, counted_at } = books;
+        let SeriesBooks { labels, created, total, baseline, held, returned_at, active_at } = books;
         let id = SeriesId::try_from(self.series.len()).expect("the series limit is far below 2^32");
         let shelf = if visible { &mut self.visible } else { &mut self.hidden };
         let kind = kind(&mut self.kinds, labels);
@@ -120,7 +120,7 @@ impl Streams {
         self.series.push(Series {
             total: *total,
             baseline: *baseline,
-            counted_at: seconds(*counted_at),
+            active_at: seconds(*active_at),
             place: shelf.push(id, stands),
             visible,
             idle: false,
@@ -139,7 +139,7 @@ impl Streams {
     }
 
     /// Adds to what is counted.
-    pub(super) fn grow(&mut self, add: &SeriesAdd) {
+    pub(super) fn grow(&mut self, add: &SeriesAdd, at: UnixSeconds) {
         let id = add.id;
         if planted(Bug::OverflowResetsTotals) && self.get(id).stream == super::OVERFLOW {
             self.series[id as usize].total = 0;
@@ -147,20 +147,19 @@ impl Streams {
         let series = &mut self.series[id as usize];
         series.total += add.total;
         series.baseline += add.baseline;
-        series.counted_at = seconds(add.at);
+        series.active_at = seconds(at);
         self.show(id);
     }
 
-    /// Takes those off the page of which nothing was counted since, but for those that stay; returns whether any has
-    /// left or come. The clock they were
-    /// counted by may have been wrong: those that are not idle after all come back as they were.
-    pub(super) fn rest(&mut self, since: UnixSeconds, stays: impl Fn(SeriesId) -> bool) -> bool {
+    /// Takes those off the page that nothing has become of since; returns whether any has left or come. Those that are
+    /// not idle after all come back as they were.
+    pub(super) fn rest(&mut self, since: UnixSeconds) -> bool {
         let before = self.idle;
         let mut came_back = false;
         for id in 0..SeriesId::try_from(self.series.len()).expect("ids are 32 bits") {
-            let Series { visible, idle, held, counted_at, .. } = self.series[id as usize];
-            let is_idle = i64::from(counted_at) < since && !held;
-            if visible && is_idle && !stays(id) {
+            let Series { visible, idle, held, active_at, .. } = self.series[id as usize];
+            let is_idle = i64::from(active_at) < since && !held;
+            if visible && is_idle {
                 self.series[id as usize].idle = true;
                 self.idle += 1;
                 self.stand(id, false);
@@ -187,8 +186,9 @@ impl Streams {
     }
 
     /// Shows its total from now on.
-    pub(super) fn release(&mut self, id: SeriesId) {
-        self.series[id as usize].held = false;
+    pub(super) fn release(&mut self, id: SeriesId, at: UnixSeconds) {
+        let series = &mut self.series[id as usize];
+        (series.held, series.active_at) = (false, seconds(at));
         self.returned_at.remove(&id);
         self.show(id);
     }
@@ -288,7 +288,7 @@ mod tests {
     }
 
     fn grow(streams: &mut Streams, n: u32, total: u64) {
-        streams.grow(&SeriesAdd { total, ..SeriesAdd::new(n, 0) });
+        streams.grow(&SeriesAdd { total, ..SeriesAdd::new(n) }, 0);
     }
 
     /// What readers see, by stream; each series must be there once, as what it is.
@@ -336,7 +336,7 @@ mod tests {
                         prop_assert!(held.iter().all(is_its));
                     }
                     1 => {
-                        streams.release(n);
+                        streams.release(n, 0);
                         series.1 = false;
                     }
                     _ => {

@@ -63,7 +63,7 @@ fn many(n: u32) -> Posting {
     let series = |id: u32| {
         let labels =
             StreamLabels { domain: domain.clone(), app: "live".into(), stream: format!("room_{id}").into(), reason };
-        SeriesAdd { new: Some(NewSeries { labels, created: 6_400 }), total: 1, ..SeriesAdd::new(id, 6_500) }
+        SeriesAdd { new: Some(NewSeries { labels, created: 6_400 }), total: 1, ..SeriesAdd::new(id) }
     };
     let posted = DomainAdd {
         id: 0,
@@ -187,15 +187,15 @@ fn the_books_of_version_1_go_on_where_they_were() {
         .execute_batch(
             "DROP TABLE domain_excluded;
              ALTER TABLE series DROP COLUMN returned_at;
-             ALTER TABLE series DROP COLUMN counted_at;
+             ALTER TABLE series DROP COLUMN active_at;
              PRAGMA user_version = 1",
         )
         .unwrap();
     let mut ledger = SqliteLedger::open(folder.path()).unwrap();
     let mut after = ledger.read().unwrap();
     for (before, after) in before.series.iter().zip(&mut after.series) {
-        assert!(after.counted_at > before.counted_at, "nobody knows when, so it is now");
-        after.counted_at = before.counted_at;
+        assert!(after.active_at > before.active_at, "nobody knows when, so it is now");
+        after.active_at = before.active_at;
     }
     assert_eq!((after.series, after.domains), (before.series, before.domains));
     ledger.commit(&two_excluded()).unwrap();
@@ -473,12 +473,14 @@ impl Expected {
         let (domain, series) = self.count(change, &account, reason);
         let mut release = Release::default();
         if change.release {
-            self.series[series.id as usize].held = false;
+            let released = &mut self.series[series.id as usize];
+            (released.held, released.returned_at) = (false, None);
             self.domains[domain.id as usize].held = false;
             self.accounts.get_mut(&account).unwrap().published = true;
             release = Release { series: vec![series.id], domains: vec![domain.id], accounts: vec![account.clone()] };
         }
         Posting {
+            at: change.end + 55,
             new_account,
             groups: vec![group],
             records: vec![record(1, change.end)],
@@ -540,7 +542,7 @@ impl Expected {
             reason,
         };
         let known = self.series.iter().position(|series| series.labels == labels);
-        let (new, at) = (NewSeries { labels, created }, created + 60);
+        let (new, at) = (NewSeries { labels, created }, change.end + 55);
         let id = known.unwrap_or_else(|| {
             self.series.push(SeriesBooks::new(&new, at));
             self.series.len() - 1
@@ -552,10 +554,10 @@ impl Expected {
         }
         series.total += total;
         series.baseline += in_baseline(total);
-        series.counted_at = at;
+        series.active_at = at;
         let new = known.is_none().then_some(new);
         let id = u32::try_from(id).unwrap();
-        (posted, SeriesAdd { id, new, total, baseline: in_baseline(total), at, returns })
+        (posted, SeriesAdd { id, new, total, baseline: in_baseline(total), returns })
     }
 }
 

@@ -249,7 +249,7 @@ fn wal(connection: &Connection) -> rusqlite::Result<()> {
 /// Adds what the versions after `version` have, all of it or nothing.
 fn upgrade_schema(connection: &Connection, version: usize) -> Result<(), LedgerError> {
     // Tables say IF NOT EXISTS, columns cannot: where these exist, the version was wrong.
-    let sql = "SELECT count(*) FROM pragma_table_info('series') WHERE name = 'counted_at'";
+    let sql = "SELECT count(*) FROM pragma_table_info('series') WHERE name = 'active_at'";
     let columns: i64 = connection.query_row(sql, [], |row| row.get(0)).map_err(broken_or("upgrading"))?;
     let missing = |step: &&&str| columns == 0 || **step != IDLE_COLUMNS;
     let added: String = SCHEMA[version..].iter().filter(missing).copied().collect();

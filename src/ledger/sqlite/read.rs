@@ -124,7 +124,7 @@ fn accounts(connection: &Connection) -> Result<BTreeMap<String, AccountBooks>, L
 fn series(connection: &Connection) -> Result<Vec<SeriesBooks>, LedgerError> {
     let mut shared = Shared::default();
     let mut series = Vec::new();
-    let sql = "SELECT id, domain, app, stream, reason, created, total, baseline, held, returned_at, counted_at
+    let sql = "SELECT id, domain, app, stream, reason, created, total, baseline, held, returned_at, active_at
                FROM series ORDER BY id";
     each(connection, sql, |row| {
         in_sequence(row, series.len())?;
@@ -141,7 +141,7 @@ fn series(connection: &Connection) -> Result<Vec<SeriesBooks>, LedgerError> {
             baseline: unsigned(row, 7)?,
             held: row.get(8)?,
             returned_at: row.get::<_, Option<i64>>(9)?.map(|_| unsigned(row, 9)).transpose()?,
-            counted_at: row.get(10)?,
+            active_at: row.get(10)?,
         });
         Ok(())
     })?;

@@ -33,7 +33,7 @@ fn rows(tx: &Transaction<'_>, posting: &Posting) -> rusqlite::Result<()> {
         revise(tx, revision)?;
     }
     for add in &posting.series {
-        series(tx, add)?;
+        series(tx, add, posting.at)?;
     }
     for add in &posting.domains {
         domain(tx, add)?;
@@ -112,20 +112,20 @@ fn revise(tx: &Transaction<'_>, revision: &Revision) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn series(tx: &Transaction<'_>, add: &SeriesAdd) -> rusqlite::Result<()> {
+fn series(tx: &Transaction<'_>, add: &SeriesAdd, at: UnixSeconds) -> rusqlite::Result<()> {
     let Some(new) = &add.new else {
         if add.returns {
             tx.prepare_cached("UPDATE series SET held = 1, returned_at = total WHERE id = ?1")?.execute([add.id])?;
         }
         tx.prepare_cached(
-            "UPDATE series SET total = total + ?2, baseline = baseline + ?3, counted_at = ?4 WHERE id = ?1",
+            "UPDATE series SET total = total + ?2, baseline = baseline + ?3, active_at = ?4 WHERE id = ?1",
         )?
-        .execute(params![add.id, signed(add.total), signed(add.baseline), add.at])?;
+        .execute(params![add.id, signed(add.total), signed(add.baseline), at])?;
         return Ok(());
     };
     let labels = &new.labels;
     tx.prepare_cached(
-        "INSERT INTO series (id, domain, app, stream, reason, created, total, baseline, held, counted_at)
+        "INSERT INTO series (id, domain, app, stream, reason, created, total, baseline, held, active_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9)",
     )?
     .execute(params![
@@ -137,7 +137,7 @@ fn series(tx: &Transaction<'_>, add: &SeriesAdd) -> rusqlite::Result<()> {
         new.created,
         signed(add.total),
         signed(add.baseline),
-        add.at,
+        at,
     ])?;
     Ok(())
 }
@@ -207,7 +207,8 @@ fn domain(tx: &Transaction<'_>, add: &DomainAdd) -> rusqlite::Result<()> {
 
 fn release(tx: &Transaction<'_>, posting: &Posting) -> rusqlite::Result<()> {
     for id in &posting.release.series {
-        tx.prepare_cached("UPDATE series SET held = 0, returned_at = NULL WHERE id = ?1")?.execute([id])?;
+        tx.prepare_cached("UPDATE series SET held = 0, returned_at = NULL, active_at = ?2 WHERE id = ?1")?
+            .execute(params![id, posting.at])?;
     }
     for id in &posting.release.domains {
         tx.prepare_cached("UPDATE domain SET held = 0 WHERE id = ?1")?.execute([id])?;

@@ -112,7 +112,6 @@ impl Model {
                         end: CREATED + h.4,
                         lasted: h.5,
                         created: CREATED - h.4,
-                        at: CREATED,
                         in_baseline: h.6,
                     }),
                 );
@@ -131,7 +130,6 @@ impl Model {
                         end: CREATED,
                         lasted: 1,
                         created: CREATED,
-                        at: CREATED,
                         in_baseline: false,
                     }),
                 );

@@ -116,6 +116,7 @@ impl Script {
             watermark: Some(self.now - 30),
             publication: &self.publication,
             client_ip: ClientIp::Masked,
+            at: self.now,
         };
         bench.post(&observation, sorted, known.collect()).0
     }

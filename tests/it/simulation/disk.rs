@@ -99,7 +99,7 @@ impl Disk {
         for add in &posting.series {
             if let Some(new) = &add.new {
                 self.places.insert(new.labels.clone(), self.series.len());
-                self.series.push(SeriesBooks::new(new, add.at));
+                self.series.push(SeriesBooks::new(new, posting.at));
                 self.series_times.push((now, None));
             }
             let series = &mut self.series[add.id as usize];
@@ -109,14 +109,14 @@ impl Disk {
             }
             series.total += add.total;
             series.baseline += add.baseline;
-            series.counted_at = add.at;
+            series.active_at = posting.at;
         }
         for add in &posting.domains {
             self.add_to_domain(add, now);
         }
         for id in &posting.release.series {
             let series = &mut self.series[*id as usize];
-            (series.held, series.returned_at) = (false, None);
+            (series.held, series.returned_at, series.active_at) = (false, None, posting.at);
             self.series_times[*id as usize].1 = Some(now);
         }
         for id in &posting.release.domains {
