@@ -39,7 +39,10 @@ def test(stage):
     exporter.wait_ready()
     servers = {every: stage.prometheus(exporter, f"{every}s", f"prometheus-{every}s") for every in (2, 5)}
 
-    # From now on, though neither server has scraped yet: a new series waits for a scraper that may be about to come.
+    # The promise is to every scraper seen lately. On a new ledger nobody has been, so the slower server has to come once
+    # before the faster one, which may have come twice by then, can speak for all.
+    for server in servers.values():
+        server.wait_up()
     begin = time.monotonic()
     for moment, (domain, app, stream, reason) in schedule(random.Random(seed)):
         wait_until("the next event is due", lambda: time.monotonic() >= begin + moment, SPREAD_SECONDS)
