@@ -100,7 +100,9 @@ impl Books {
             })
         });
         Snapshot {
-            blocks: Arc::new(series.chunks(BLOCK_SERIES).map(|block| Arc::new(StreamBlock::of(block.to_vec()))).collect()),
+            blocks: Arc::new(
+                series.chunks(BLOCK_SERIES).map(|block| Arc::new(StreamBlock::of(block.to_vec()))).collect(),
+            ),
             domains: domains.collect(),
             series: series.len() as u64,
             ..Snapshot::default()
