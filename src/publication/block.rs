@@ -2,7 +2,8 @@
 //!
 //! Streams are many and their names are a stranger's choice, so a series costs little more than its stream's name: its
 //! domain, app and reason are shared, the names stand in one text. Labels are apart from values, since values change
-//! much more often: a block whose values changed shares its labels with the block before.
+//! much more often: a block whose values changed shares its labels with the block before. So does one that a series has
+//! left: its place stays empty until the block is made anew.
 
 use std::sync::Arc;
 
@@ -10,8 +11,11 @@ use crate::clock::UnixSeconds;
 use crate::ledger::StreamLabels;
 use crate::reason::Reason;
 
-/// Most series in one [`StreamBlock`]: a commit copies the blocks it touches and shares the others.
+/// Places in one [`StreamBlock`]: a commit copies the blocks it touches and shares the others.
 pub const BLOCK_SERIES: usize = 128;
+
+/// Stands in place of the value of a series that has left. No counter comes so far.
+const LEFT: u64 = u64::MAX;
 
 /// What many series have in common.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -56,11 +60,13 @@ struct Labels {
     streams: String,
 }
 
-/// Up to [`BLOCK_SERIES`] series.
+/// Up to [`BLOCK_SERIES`] series, each at its place.
 #[derive(Debug, Clone, Default)]
 pub struct StreamBlock {
     labels: Arc<Labels>,
     shown: Vec<u64>,
+    /// Places that are not empty.
+    len: usize,
 }
 
 impl StreamBlock {
@@ -78,19 +84,25 @@ impl StreamBlock {
     /// How many series it has.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shown.len()
+        self.len
     }
 
     /// Whether it has none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.shown.is_empty()
+        self.len == 0
     }
 
-    /// The series at a place, counted from 0.
+    /// How many places it has, empty ones included.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.shown.len()
+    }
+
+    /// The series at a place, counted from 0; none where it has left.
     #[must_use]
     pub fn get(&self, at: usize) -> Option<StreamSeries<'_>> {
-        let shown = *self.shown.get(at)?;
+        let shown = *self.shown.get(at).filter(|shown| **shown != LEFT)?;
         let labels = &*self.labels;
         let start = at.checked_sub(1).map_or(0, |before| labels.ends[before]);
         Some(StreamSeries {
@@ -103,29 +115,20 @@ impl StreamBlock {
 
     /// The series in their order.
     pub fn series(&self) -> impl Iterator<Item = StreamSeries<'_>> {
-        (0..self.len()).map_while(|at| self.get(at))
+        (0..self.places()).filter_map(|at| self.get(at))
     }
 
-    /// The values in the order of the series.
-    #[must_use]
-    pub fn shown(&self) -> &[u64] {
-        &self.shown
-    }
-
-    /// Whether `other` has the same labels at the same places: it is this block with other values.
+    /// Whether `other` has the same labels at the same places: it is this block with other values, or with fewer series.
     #[must_use]
     pub fn has_labels_of(&self, other: &StreamBlock) -> bool {
         Arc::ptr_eq(&self.labels, &other.labels)
     }
 
-    /// The same series with other values.
-    ///
-    /// # Panics
-    /// When there are fewer or more values than series.
+    /// The first place from `from` on where `other`, which has the same labels, shows something else.
     #[must_use]
-    pub fn with(&self, shown: Vec<u64>) -> Self {
-        assert_eq!(shown.len(), self.len(), "a value for each series");
-        Self { labels: Arc::clone(&self.labels), shown }
+    pub fn differs_from(&self, other: &StreamBlock, from: usize) -> Option<usize> {
+        let (ours, others) = (self.shown.get(from..)?, other.shown.get(from..)?);
+        ours.iter().zip(others).position(|(ours, others)| ours != others).map(|at| from + at)
     }
 
     pub(super) fn push(&mut self, series: StreamSeries<'_>) {
@@ -136,22 +139,21 @@ impl StreamBlock {
         // Label values are at most some 140 bytes long.
         labels.ends.push(u32::try_from(labels.streams.len()).expect("names of a block are short"));
         self.shown.push(series.shown);
+        self.len += 1;
         if self.shown.len() == BLOCK_SERIES {
             self.shrink();
         }
     }
 
-    pub(super) fn set(&mut self, at: usize, shown: u64) {
+    /// Changes the value of a series that is there.
+    pub(crate) fn set(&mut self, at: usize, shown: u64) {
         self.shown[at] = shown;
     }
 
-    /// Takes the series at a place out; those behind it move up.
-    pub(super) fn remove(&mut self, at: usize) {
-        let others = self.series().enumerate().filter(|(place, _)| *place != at).map(|(_, series)| series);
-        let mut left = Self::default();
-        others.for_each(|series| left.push(series));
-        left.shrink();
-        *self = left;
+    /// Takes the series at a place out; the others stay where they are.
+    pub(crate) fn leave(&mut self, at: usize) {
+        self.shown[at] = LEFT;
+        self.len -= 1;
     }
 
     fn shrink(&mut self) {

@@ -1,14 +1,14 @@
 //! Where series stand: in blocks, and those that change lately side by side.
 //!
-//! A page is made anew only where blocks changed. Most streams are over and change no more, so a series that changes
-//! after a while leaves its block for the newest one, and a poll touches few blocks, however many there are.
+//! A page is made anew only where blocks changed. Most streams are over and change no more. One that changes and soon
+//! changes again is live: it leaves its block for the newest one, and a poll touches few blocks, however many there are.
 
 use std::sync::Arc;
 
 use super::block::{BLOCK_SERIES, StreamBlock, StreamSeries};
 use crate::ledger::SeriesId;
 
-/// A series stays where it is while its block is among the newest: a sixteenth of all, and so many at least.
+/// How far back lately goes at least, counted in changes or in new places. With many series it is a sixteenth of them.
 const FEWEST_RECENT: usize = 8 * BLOCK_SERIES;
 
 /// A place in a block: all places of the first block come before all of the second.
@@ -32,7 +32,7 @@ impl Place {
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     blocks: Arc<Vec<Arc<StreamBlock>>>,
-    /// Which series stand in each block.
+    /// Which series stand, or stood, at each place of each block.
     ids: Vec<Vec<SeriesId>>,
     /// How many series had been added when each block was begun.
     begun: Vec<usize>,
@@ -62,7 +62,7 @@ impl Shelf {
 
     /// The series that stand here.
     pub(super) fn series(&self) -> impl Iterator<Item = (SeriesId, StreamSeries<'_>)> {
-        self.ids.iter().zip(&*self.blocks).flat_map(|(ids, block)| ids.iter().copied().zip(block.series()))
+        self.ids.iter().zip(&*self.blocks).flat_map(|(ids, block)| standing(ids, block))
     }
 
     pub(super) fn push(&mut self, id: SeriesId, series: StreamSeries<'_>) -> Place {
@@ -79,21 +79,23 @@ impl Shelf {
         Arc::make_mut(self.block_mut(place.block())).set(place.at(), shown);
     }
 
-    /// Whether the series around a place have changed lately.
+    /// How far back lately goes, in changes or new places.
+    pub(super) fn lately(&self) -> usize {
+        FEWEST_RECENT.max(self.len / 16)
+    }
+
+    /// Whether the block of a place was begun lately.
     pub(super) fn is_recent(&self, place: Place) -> bool {
-        self.added - self.begun[place.block()] <= FEWEST_RECENT.max(self.len / 16)
+        self.added - self.begun[place.block()] <= self.lately()
     }
 
     /// Takes a series off; `moved` is told of each that stands somewhere else now.
-    pub(super) fn remove(&mut self, place: Place, mut moved: impl FnMut(SeriesId, Place)) {
-        let (block, at) = (place.block(), place.at());
+    pub(super) fn remove(&mut self, place: Place, moved: impl FnMut(SeriesId, Place)) {
+        let block = place.block();
         self.len -= 1;
-        self.ids[block].remove(at);
-        Arc::make_mut(self.block_mut(block)).remove(at);
-        for (at, id) in self.ids[block].iter().enumerate().skip(at) {
-            moved(*id, Place::new(block, at));
-        }
-        if self.newest != Some(block) && self.ids[block].len() * 2 < BLOCK_SERIES {
+        let left = Arc::make_mut(self.block_mut(block));
+        left.leave(place.at());
+        if left.len() * 2 < BLOCK_SERIES && self.newest != Some(block) {
             self.gather(block, moved);
         }
     }
@@ -104,12 +106,14 @@ impl Shelf {
             self.gathering = Some(block);
             return;
         };
-        let left = std::mem::take(self.block_mut(block));
-        for (id, series) in std::mem::take(&mut self.ids[block]).into_iter().zip(left.series()) {
-            moved(id, self.put(other, id, series));
+        for from in [other, block] {
+            let (series, ids) = (std::mem::take(self.block_mut(from)), std::mem::take(&mut self.ids[from]));
+            for (id, series) in standing(&ids, &series) {
+                moved(id, self.put(other, id, series));
+            }
         }
         self.empty.push(block);
-        if self.ids[other].len() * 2 >= BLOCK_SERIES {
+        if self.blocks[other].len() * 2 >= BLOCK_SERIES {
             self.gathering = None;
         }
     }
@@ -135,4 +139,8 @@ impl Shelf {
     fn block_mut(&mut self, block: usize) -> &mut Arc<StreamBlock> {
         &mut Arc::make_mut(&mut self.blocks)[block]
     }
+}
+
+fn standing<'a>(ids: &'a [SeriesId], block: &'a StreamBlock) -> impl Iterator<Item = (SeriesId, StreamSeries<'a>)> {
+    ids.iter().enumerate().filter_map(|(at, id)| Some((*id, block.get(at)?)))
 }

@@ -9,10 +9,9 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use flate2::Crc;
+use bytes::{Bytes, BytesMut};
 
-use super::disconnects::{BlockText, DomainFamily, Style, head, reasons, streams};
+use super::disconnects::{DomainFamily, Style, follow, head, reasons, streams};
 use super::{Coding, Format, gzip, zstd};
 use crate::metrics::names::{self, Family};
 use crate::publication::{DomainSeries, Snapshot, StreamBlock};
@@ -21,13 +20,13 @@ use crate::publication::{DomainSeries, Snapshot, StreamBlock};
 const FORGET_AFTER: u64 = 60;
 
 /// A part of a page as it goes over the wire.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Piece {
     pub(super) bytes: Bytes,
     /// Bytes before they were compressed, for the length of a message that is made of pieces.
     length: usize,
     /// Of those bytes; meaningful for [`Coding::Gzip`], whose trailer needs it.
-    pub(super) crc: Crc,
+    pub(super) sum: gzip::Sum,
 }
 
 /// The disconnect part of one page.
@@ -45,7 +44,7 @@ pub(super) struct FamilyParts {
     /// Where it stands in [`Disconnects::parts`].
     pub(super) parts: Range<usize>,
     /// Over all its parts; meaningful for [`Coding::Gzip`].
-    pub(super) crc: Crc,
+    pub(super) sum: gzip::Sum,
 }
 
 /// One [`Slot`] per kind of page.
@@ -88,17 +87,20 @@ struct Slot {
     page: Option<Arc<Disconnects>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct BlockPiece {
     piece: Piece,
-    /// Where the lines of the piece's text end; empty where the text is not at hand.
+    /// Where the lines of the piece end; empty where it is compressed.
     ends: Vec<u32>,
 }
 
 impl BlockPiece {
-    /// The text this was made from `block` as, if it is still there.
-    fn text<'a>(&'a self, block: &'a StreamBlock) -> Option<BlockText<'a>> {
-        (!self.ends.is_empty()).then(|| BlockText { block, text: &self.piece.bytes, ends: &self.ends })
+    /// The piece of `next`, out of this one, which is `block`'s.
+    fn following(self, style: Style, block: &StreamBlock, next: &StreamBlock) -> Self {
+        let Self { piece: Piece { bytes, sum, .. }, mut ends } = self;
+        let mut lines = bytes.try_into_mut().unwrap_or_else(|read| BytesMut::from(&read[..]));
+        follow(&mut lines, &mut ends, style, block, next);
+        Self { piece: Piece { length: lines.len(), bytes: lines.freeze(), sum }, ends }
     }
 }
 
@@ -121,6 +123,8 @@ impl Slot {
         {
             return Arc::clone(page);
         }
+        // What no reader holds any more can be changed where it stands.
+        self.page = None;
         let mut pen = Pen::new(self.coding);
         self.render(&snapshot, &mut pen);
         let page = Arc::new(self.assemble(snapshot, &mut pen));
@@ -130,14 +134,17 @@ impl Slot {
 
     /// Brings the pieces up to `snapshot`, leaving those alone whose source is the same.
     fn render(&mut self, snapshot: &Snapshot, pen: &mut Pen) {
-        let style = self.style;
+        let (style, coding) = (self.style, self.coding);
         self.reasons.get_or_insert_with(|| pen.piece(|out| reasons(out, style)));
-        let keeps_text = self.coding == Coding::Identity;
-        renew(&mut self.blocks, &snapshot.blocks, |block, before| {
-            let before = before.and_then(|(source, piece)| piece.text(source));
-            let mut ends = Vec::new();
-            let piece = pen.piece(|out| ends = streams(out, style, block, before.as_ref()));
-            BlockPiece { piece, ends: if keeps_text { ends } else { Vec::new() } }
+        renew(&mut self.blocks, &snapshot.blocks, |block, before| match before {
+            Some((known, piece)) if coding == Coding::Identity && known.has_labels_of(block) => {
+                piece.following(style, known, block)
+            }
+            _ => {
+                let mut ends = Vec::new();
+                let piece = pen.piece(|out| ends = streams(out, style, block));
+                BlockPiece { piece, ends: if coding == Coding::Identity { ends } else { Vec::new() } }
+            }
         });
         renew(&mut self.domains, &snapshot.domains, |domain, _| {
             DomainFamily::ALL.map(|family| pen.piece(|out| family.piece(out, style, domain)))
@@ -168,25 +175,32 @@ impl Disconnects {
     ) {
         let length = pieces.clone().map(|piece| piece.length).sum();
         let head = pen.piece(|out| head(out, style, family, length));
-        let (start, mut crc) = (self.parts.len(), Crc::new());
+        let (start, mut total) = (self.parts.len(), gzip::Total::default());
         let mut add = |piece: &Piece| {
-            crc.combine(&piece.crc);
+            total.append(&piece.sum);
             self.parts.push(piece.bytes.clone());
         };
         add(&head);
         pieces.for_each(add);
-        self.families.push(FamilyParts { name: family.name, parts: start..self.parts.len(), crc });
+        self.families.push(FamilyParts { name: family.name, parts: start..self.parts.len(), sum: total.sum() });
     }
 }
 
-/// Makes `kept` follow `sources`: what stands at the same place and is the same allocation stays; the rest is made,
-/// with a look at what stood there before.
-fn renew<S, P>(kept: &mut Vec<(Arc<S>, P)>, sources: &[Arc<S>], mut make: impl FnMut(&S, Option<&(Arc<S>, P)>) -> P) {
+/// Makes `kept` follow `sources`: what stands at the same place and is the same allocation stays; the rest is made, out
+/// of what stood there before.
+fn renew<S, P: Default>(
+    kept: &mut Vec<(Arc<S>, P)>,
+    sources: &[Arc<S>],
+    mut make: impl FnMut(&S, Option<(&S, P)>) -> P,
+) {
     kept.truncate(sources.len());
     for (index, source) in sources.iter().enumerate() {
         match kept.get_mut(index) {
             Some((from, _)) if Arc::ptr_eq(from, source) => {}
-            Some(stale) => *stale = (Arc::clone(source), make(source, Some(stale))),
+            Some((from, made)) => {
+                *made = make(source, Some((from, std::mem::take(made))));
+                *from = Arc::clone(source);
+            }
             None => kept.push((Arc::clone(source), make(source, None))),
         }
     }
@@ -217,17 +231,17 @@ impl Pen {
     pub(super) fn piece(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Piece {
         self.text.clear();
         write(&mut self.text);
-        let mut crc = Crc::new();
+        let mut sum = gzip::Sum::default();
         let bytes = match &mut self.compressor {
             Compressor::None => Bytes::copy_from_slice(&self.text),
             _ if self.text.is_empty() => Bytes::new(),
             Compressor::Gzip(compressor) => {
-                crc.update(&self.text);
+                sum = gzip::Sum::of(&self.text);
                 compressor.piece(&self.text)
             }
             Compressor::Zstd(compressor) => compressor.frame(&self.text),
         };
-        Piece { bytes, length: self.text.len(), crc }
+        Piece { bytes, length: self.text.len(), sum }
     }
 
     /// What stands before the first piece of a page.
@@ -235,11 +249,11 @@ impl Pen {
         matches!(self.compressor, Compressor::Gzip(_)).then(|| Bytes::from_static(gzip::HEADER))
     }
 
-    /// What stands behind the last piece of a page, whose checksums combine to `crc`, or which `is_empty`.
-    pub(super) fn end(&mut self, crc: &Crc, is_empty: bool) -> Option<Bytes> {
+    /// What stands behind the last piece of a page whose pieces come to `total`, or which `is_empty`.
+    pub(super) fn end(&mut self, total: &gzip::Total, is_empty: bool) -> Option<Bytes> {
         match &mut self.compressor {
             Compressor::None => None,
-            Compressor::Gzip(_) => Some(gzip::trailer(crc)),
+            Compressor::Gzip(_) => Some(gzip::trailer(total)),
             // Nothing at all is no zstd.
             Compressor::Zstd(compressor) => is_empty.then(|| compressor.frame(&[])),
         }

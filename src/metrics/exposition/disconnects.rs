@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
+use bytes::BytesMut;
+
 use super::lines::{bound, family_header, integer, label_value, push};
 use super::{Format, exemplar, protobuf};
 use crate::clock::UnixSeconds;
@@ -60,83 +62,71 @@ pub(super) fn head(out: &mut Vec<u8>, style: Style, family: &Family, length: usi
     }
 }
 
-/// The text of one block of the stream counter and where its lines end, so that the block's successor can take over
-/// the lines that stay. In protobuf a line is a message.
-#[derive(Debug)]
-pub(super) struct BlockText<'a> {
-    pub(super) block: &'a StreamBlock,
-    pub(super) text: &'a [u8],
-    pub(super) ends: &'a [u32],
-}
-
-impl<'a> BlockText<'a> {
-    /// Where line `at` is if it would be written the same way for `block`.
-    fn staying(&self, block: &StreamBlock, at: usize) -> Option<Range<usize>> {
-        let same = if self.block.has_labels_of(block) {
-            self.block.shown()[at] == block.shown()[at]
-        } else {
-            let (before, series) = (self.block.get(at)?, block.get(at)?);
-            before.shown == series.shown
-                && before.created == series.created
-                && Arc::ptr_eq(before.kind, series.kind)
-                && before.stream == series.stream
-        };
-        same.then(|| self.line(at))
-    }
-
-    fn line(&self, at: usize) -> Range<usize> {
-        at.checked_sub(1).map_or(0, |previous| self.ends[previous] as usize)..self.ends[at] as usize
-    }
-
-    /// Line `at` without its number, if only that is another one in `block`.
-    fn patched(&self, block: &StreamBlock, at: usize) -> Option<&'a [u8]> {
-        let line = self.block.has_labels_of(block).then(|| &self.text[self.line(at)])?;
-        let number = line.iter().rposition(|byte| *byte == b' ')? + 1;
-        Some(&line[..number])
-    }
-}
-
-/// Appends the lines of one block of the stream counter, and gives back where they end.
-pub(super) fn streams(
-    out: &mut Vec<u8>,
-    style: Style,
-    block: &StreamBlock,
-    before: Option<&BlockText<'_>>,
-) -> Vec<u32> {
-    let mut ends = Vec::with_capacity(block.len());
-    // Lines that stay are copied together with their neighbours that stay.
-    let mut staying = 0..0;
+/// Appends the lines of one block of the stream counter, and gives back where they end. In protobuf a line is a message;
+/// that of a series that has left is empty.
+pub(super) fn streams(out: &mut Vec<u8>, style: Style, block: &StreamBlock) -> Vec<u32> {
     let mut prefix = Prefix::default();
-    for at in 0..block.len() {
-        let old = before.and_then(|before| Some((before.staying(block, at)?, before.text)));
-        if let Some((line, text)) = old {
-            if staying.end != line.start {
-                out.extend_from_slice(&text[std::mem::replace(&mut staying, line.start..line.start)]);
+    let line = |at| {
+        line(out, style, block.get(at), &mut prefix);
+        short(out.len())
+    };
+    (0..block.places()).map(line).collect()
+}
+
+/// Makes of the lines of a block those of its successor with the same labels: what changed is changed where it stands.
+pub(super) fn follow(lines: &mut BytesMut, ends: &mut [u32], style: Style, block: &StreamBlock, next: &StreamBlock) {
+    let ends_in_number = style.format.is_text() && !style.created;
+    let mut written = Vec::new();
+    let (mut from, mut moved) = (0, 0);
+    while let Some(at) = next.differs_from(block, from) {
+        shift(&mut ends[from..=at], moved);
+        let start = at.checked_sub(1).map_or(0, |previous| ends[previous] as usize);
+        let mut place = start..ends[at] as usize;
+        written.clear();
+        match next.get(at) {
+            Some(series) if ends_in_number => {
+                let blank = lines[place.clone()].iter().rposition(|byte| *byte == b' ').expect("a value stands there");
+                place = start + blank + 1..place.end - 1;
+                integer(&mut written, series.shown);
             }
-            staying.end = line.end;
-        } else {
-            if let Some(before) = before {
-                out.extend_from_slice(&before.text[std::mem::replace(&mut staying, 0..0)]);
-            }
-            let is_text = style.format.is_text();
-            let patched = before.filter(|_| is_text && !style.created).and_then(|before| before.patched(block, at));
-            match (patched, block.get(at)) {
-                (Some(labels), _) => {
-                    out.extend_from_slice(labels);
-                    integer(out, block.shown()[at]);
-                    out.push(b'\n');
-                }
-                (None, Some(series)) if is_text => stream(out, style, series, &mut prefix),
-                (None, Some(series)) => protobuf::stream(out, series),
-                (None, None) => {}
-            }
+            series => line(&mut written, style, series, &mut Prefix::default()),
         }
-        ends.push(u32::try_from(out.len() + staying.len()).expect("lines of a block are short"));
+        let longer = short(written.len()).wrapping_sub(short(place.len()));
+        splice(lines, place, &written);
+        ends[at] = ends[at].wrapping_add(longer);
+        moved = moved.wrapping_add(longer);
+        from = at + 1;
     }
-    if let Some(before) = before {
-        out.extend_from_slice(&before.text[staying]);
+    shift(&mut ends[from..], moved);
+}
+
+/// Adds a difference, which may be below 0, to each.
+fn shift(ends: &mut [u32], moved: u32) {
+    ends.iter_mut().for_each(|end| *end = end.wrapping_add(moved));
+}
+
+fn splice(bytes: &mut BytesMut, place: Range<usize>, with: &[u8]) {
+    let (length, end) = (bytes.len(), place.start + with.len());
+    if end > place.end {
+        bytes.resize(length + end - place.end, 0);
     }
-    ends
+    if end != place.end {
+        bytes.copy_within(place.end..length, end);
+        bytes.truncate(length - place.end + end);
+    }
+    bytes[place.start..end].copy_from_slice(with);
+}
+
+fn line<'a>(out: &mut Vec<u8>, style: Style, series: Option<StreamSeries<'a>>, prefix: &mut Prefix<'a>) {
+    match series {
+        Some(series) if style.format.is_text() => stream(out, style, series, prefix),
+        Some(series) => protobuf::stream(out, series),
+        None => {}
+    }
+}
+
+fn short(length: usize) -> u32 {
+    u32::try_from(length).expect("lines of a block are short")
 }
 
 /// Where the line before begins, up to its stream name, and for which names that is.
@@ -299,7 +289,7 @@ mod tests {
         let block =
             StreamBlock::of([series("d\"", "a", "1", 1), series("d\"", "a", "2", 20), series("d\"", "", "3", 3)]);
         let mut out = Vec::new();
-        streams(&mut out, Style { format: Format::Text, created: false }, &block, None);
+        streams(&mut out, Style { format: Format::Text, created: false }, &block);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "tencent_live_stream_disconnects_total{domain=\"d\\\"\",app=\"a\",stream=\"1\",reason=\"network_error\"} 1\n\
@@ -312,7 +302,7 @@ mod tests {
     fn a_created_line_follows_its_total() {
         let block = StreamBlock::of([series("d", "a", "1", 1), series("d", "a", "2", 2)]);
         let mut out = Vec::new();
-        streams(&mut out, Style { format: Format::OpenMetrics, created: true }, &block, None);
+        streams(&mut out, Style { format: Format::OpenMetrics, created: true }, &block);
         let labels = |stream| format!("{{domain=\"d\",app=\"a\",stream=\"{stream}\",reason=\"network_error\"}}");
         let name = "tencent_live_stream_disconnects";
         assert_eq!(
@@ -327,31 +317,36 @@ mod tests {
 
     #[test]
     fn a_successor_reads_as_if_it_had_been_written_afresh() {
-        for created in [false, true] {
-            let style = Style { format: Format::OpenMetrics, created };
-            let written = |block: &StreamBlock, before: Option<&BlockText<'_>>| {
+        let styles = [(Format::OpenMetrics, false), (Format::OpenMetrics, true), (Format::Protobuf, false)];
+        for style in styles.map(|(format, created)| Style { format, created }) {
+            let written = |block: &StreamBlock| {
                 let mut out = Vec::new();
-                let ends = streams(&mut out, style, block, before);
-                (String::from_utf8(out).unwrap(), ends)
+                let ends = streams(&mut out, style, block);
+                (BytesMut::from(&out[..]), ends)
             };
-            let all: Vec<_> = (0..6).map(|i| series("d", "a", &i.to_string(), i)).collect();
-            let block = StreamBlock::of(all.clone());
-            let (text, ends) = written(&block, None);
-            let before = BlockText { block: &block, text: text.as_bytes(), ends: &ends };
-            // Every choice of changed values, under the same labels, and with a series more, less, and as many.
-            for changed in 0..64_u32 {
-                let grown = |(i, shown): (u32, u64)| shown + if changed & (1 << i) == 0 { 0 } else { 10_u64.pow(i) };
-                let patched = block.with((0..).zip(block.shown().iter().copied()).map(grown).collect());
-                assert_eq!(written(&patched, Some(&before)), written(&patched, None), "{changed:b}");
-                for length in 3..=9 {
-                    let mut next = all.clone();
-                    next.resize_with(length, || series("d", "a", "new", 1));
-                    for (i, (_, shown, _)) in (0..).zip(&mut next) {
-                        *shown = grown((i, *shown));
+            let block = StreamBlock::of((0..6).map(|i| series("d", "a b", &i.to_string(), i)));
+            // Of each series: it stays, grows or leaves.
+            for choice in 0..3_u32.pow(6) {
+                let mut next = block.clone();
+                for at in 0..6 {
+                    match choice / 3_u32.pow(at) % 3 {
+                        0 => {}
+                        1 => next.set(at as usize, 10_u64.pow(at) + 7),
+                        _ => next.leave(at as usize),
                     }
-                    let next = StreamBlock::of(next);
-                    assert_eq!(written(&next, Some(&before)), written(&next, None), "{changed:b} {length}");
                 }
+                let (mut lines, mut ends) = written(&block);
+                follow(&mut lines, &mut ends, style, &block, &next);
+                assert_eq!((&lines, &ends), (&written(&next).0, &written(&next).1), "{choice}");
+                // And so does the successor of a successor.
+                let mut last = next.clone();
+                for at in 0..6 {
+                    if last.get(at).is_some() {
+                        last.set(at, 99);
+                    }
+                }
+                follow(&mut lines, &mut ends, style, &next, &last);
+                assert_eq!((lines, ends), written(&last), "{choice}");
             }
         }
     }

@@ -146,17 +146,17 @@ impl Exposition {
             parts: Vec::with_capacity(disconnects.as_ref().map_or(0, |page| page.parts.len()) + 3),
         };
         page.parts.extend(pen.start());
-        let mut crc = flate2::Crc::new();
+        let mut total = gzip::Total::default();
         if let Some(disconnects) = disconnects {
             for family in disconnects.families.iter().filter(|family| filter.takes(family.name)) {
                 page.parts.extend(disconnects.parts[family.parts.clone()].iter().cloned());
-                crc.combine(&family.crc);
+                total.append(&family.sum);
             }
         }
-        crc.combine(&own.crc);
+        total.append(&own.sum);
         page.parts.push(own.bytes);
         page.parts.retain(|part| !part.is_empty());
-        page.parts.extend(pen.end(&crc, page.parts.is_empty()));
+        page.parts.extend(pen.end(&total, page.parts.is_empty()));
         page
     }
 
