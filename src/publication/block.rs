@@ -102,7 +102,7 @@ impl StreamBlock {
     /// The series at a place, counted from 0; none where it has left.
     #[must_use]
     pub fn get(&self, at: usize) -> Option<StreamSeries<'_>> {
-        let shown = *self.shown.get(at).filter(|shown| **shown != LEFT)?;
+        let shown = self.value(at)?;
         let labels = &*self.labels;
         let start = at.checked_sub(1).map_or(0, |before| labels.ends[before]);
         Some(StreamSeries {
@@ -111,6 +111,12 @@ impl StreamBlock {
             stream: &labels.streams[start as usize..labels.ends[at] as usize],
             created: labels.created[at],
         })
+    }
+
+    /// The value at a place, counted from 0; none where the series has left.
+    #[must_use]
+    pub fn value(&self, at: usize) -> Option<u64> {
+        self.shown.get(at).copied().filter(|shown| *shown != LEFT)
     }
 
     /// The series in their order.

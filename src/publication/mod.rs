@@ -128,7 +128,7 @@ impl Publication {
         self.by_domain = books.domains.iter().zip(0..).map(|(domain, id)| (Arc::clone(&domain.name), id)).collect();
         self.domains = books.domains;
         self.shares = Shares::default();
-        (self.streams, self.held_series) = (Streams::default(), HashMap::new());
+        (self.streams, self.held_series) = (Streams::with_capacity(books.series.len()), HashMap::new());
         self.exemplars = HashMap::new();
         let hold = Hold { since: elapsed, generation: self.generation };
         for (mut series, id) in books.series.into_iter().zip(0..) {

@@ -47,6 +47,11 @@ pub(super) struct Streams {
 }
 
 impl Streams {
+    /// None yet, with room for so many: to make room bit by bit is most of the work of adding a million.
+    pub(super) fn with_capacity(series: usize) -> Self {
+        Self { series: Vec::with_capacity(series), by_labels: HashTable::with_capacity(series), ..Self::default() }
+    }
+
     /// Series of all kinds, seen or not.
     pub(super) fn len(&self) -> usize {
         self.series.len()

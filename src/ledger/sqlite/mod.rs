@@ -243,7 +243,8 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 
 fn wal(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -65536;")
+    // In KiB; what is not in it is in the page cache of the system.
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;")
 }
 
 /// Adds what the versions after `version` have, all of it or nothing.

@@ -83,13 +83,13 @@ pub(super) fn follow(lines: &mut BytesMut, ends: &mut [u32], style: Style, block
         let start = at.checked_sub(1).map_or(0, |previous| ends[previous] as usize);
         let mut place = start..ends[at] as usize;
         written.clear();
-        match next.get(at) {
-            Some(series) if ends_in_number => {
+        match next.value(at) {
+            Some(value) if ends_in_number => {
                 let blank = lines[place.clone()].iter().rposition(|byte| *byte == b' ').expect("a value stands there");
                 place = start + blank + 1..place.end - 1;
-                integer(&mut written, series.shown);
+                integer(&mut written, value);
             }
-            series => line(&mut written, style, series, &mut Prefix::default()),
+            _ => line(&mut written, style, next.get(at), &mut Prefix::default()),
         }
         let longer = short(written.len()).wrapping_sub(short(place.len()));
         splice(lines, place, &written);
@@ -102,7 +102,9 @@ pub(super) fn follow(lines: &mut BytesMut, ends: &mut [u32], style: Style, block
 
 /// Adds a difference, which may be below 0, to each.
 fn shift(ends: &mut [u32], moved: u32) {
-    ends.iter_mut().for_each(|end| *end = end.wrapping_add(moved));
+    if moved != 0 {
+        ends.iter_mut().for_each(|end| *end = end.wrapping_add(moved));
+    }
 }
 
 fn splice(bytes: &mut BytesMut, place: Range<usize>, with: &[u8]) {
