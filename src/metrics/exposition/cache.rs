@@ -140,11 +140,7 @@ impl Slot {
             Some((known, piece)) if coding == Coding::Identity && known.has_labels_of(block) => {
                 piece.following(style, known, block)
             }
-            _ => {
-                let mut ends = Vec::new();
-                let piece = pen.piece(|out| ends = streams(out, style, block));
-                BlockPiece { piece, ends: if coding == Coding::Identity { ends } else { Vec::new() } }
-            }
+            _ => pen.block(style, block),
         });
         renew(&mut self.domains, &snapshot.domains, |domain, _| {
             DomainFamily::ALL.map(|family| pen.piece(|out| family.piece(out, style, domain)))
@@ -231,13 +227,29 @@ impl Pen {
     pub(super) fn piece(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Piece {
         self.text.clear();
         write(&mut self.text);
+        self.coded(gzip::Compressor::piece)
+    }
+
+    fn block(&mut self, style: Style, block: &StreamBlock) -> BlockPiece {
+        self.text.clear();
+        let ends = streams(&mut self.text, style, block);
+        let piece = self.coded(
+            |gzip, text| {
+                if style.ends_in_number() { gzip::lines(text, &ends, block) } else { gzip.piece(text) }
+            },
+        );
+        let keeps_lines = matches!(self.compressor, Compressor::None);
+        BlockPiece { piece, ends: if keeps_lines { ends } else { Vec::new() } }
+    }
+
+    fn coded(&mut self, gzip: impl FnOnce(&mut gzip::Compressor, &[u8]) -> Bytes) -> Piece {
         let mut sum = gzip::Sum::default();
         let bytes = match &mut self.compressor {
             Compressor::None => Bytes::copy_from_slice(&self.text),
             _ if self.text.is_empty() => Bytes::new(),
             Compressor::Gzip(compressor) => {
                 sum = gzip::Sum::of(&self.text);
-                compressor.piece(&self.text)
+                gzip(compressor, &self.text)
             }
             Compressor::Zstd(compressor) => compressor.frame(&self.text),
         };

@@ -20,6 +20,13 @@ pub(super) struct Style {
     pub(super) created: bool,
 }
 
+impl Style {
+    /// Whether nothing but a line feed comes behind the value of a series of the stream counter.
+    pub(super) fn ends_in_number(self) -> bool {
+        self.format.is_text() && !self.created
+    }
+}
+
 /// The families that have one piece per domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DomainFamily {
@@ -75,7 +82,6 @@ pub(super) fn streams(out: &mut Vec<u8>, style: Style, block: &StreamBlock) -> V
 
 /// Makes of the lines of a block those of its successor with the same labels: what changed is changed where it stands.
 pub(super) fn follow(lines: &mut BytesMut, ends: &mut [u32], style: Style, block: &StreamBlock, next: &StreamBlock) {
-    let ends_in_number = style.format.is_text() && !style.created;
     let mut written = Vec::new();
     let (mut from, mut moved) = (0, 0);
     while let Some(at) = next.differs_from(block, from) {
@@ -84,7 +90,7 @@ pub(super) fn follow(lines: &mut BytesMut, ends: &mut [u32], style: Style, block
         let mut place = start..ends[at] as usize;
         written.clear();
         match next.value(at) {
-            Some(value) if ends_in_number => {
+            Some(value) if style.ends_in_number() => {
                 let blank = lines[place.clone()].iter().rposition(|byte| *byte == b' ').expect("a value stands there");
                 place = start + blank + 1..place.end - 1;
                 integer(&mut written, value);
@@ -103,7 +109,9 @@ pub(super) fn follow(lines: &mut BytesMut, ends: &mut [u32], style: Style, block
 /// Adds a difference, which may be below 0, to each.
 fn shift(ends: &mut [u32], moved: u32) {
     if moved != 0 {
-        ends.iter_mut().for_each(|end| *end = end.wrapping_add(moved));
+        for end in ends {
+            *end = end.wrapping_add(moved);
+        }
     }
 }
 
@@ -172,7 +180,7 @@ fn stream<'a>(out: &mut Vec<u8>, style: Style, series: StreamSeries<'a>, prefix:
     }
 }
 
-fn same_text(one: &Arc<str>, other: &Arc<str>) -> bool {
+pub(super) fn same_text(one: &Arc<str>, other: &Arc<str>) -> bool {
     Arc::ptr_eq(one, other) || one == other
 }
 
