@@ -164,8 +164,8 @@ pub(crate) fn newest(snapshots: &ArcSwap<Snapshot>) -> (u64, u64) {
 }
 
 /// Length of a page in bytes.
-pub(crate) fn length(page: &Page) -> usize {
-    page.parts.iter().map(bytes::Bytes::len).sum()
+pub(crate) fn length(page: &Page) -> u64 {
+    page.parts.length()
 }
 
 /// An exposition of whatever `snapshots` holds.

@@ -13,6 +13,7 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 
 use super::Progress;
+use crate::metrics::exposition;
 use crate::publication::Scrape;
 
 /// Plain words.
@@ -33,14 +34,14 @@ const PROTECTION: [(HeaderName, HeaderValue); 5] = [
 
 /// An answer before it is tied to its connection.
 pub(super) struct Answer {
-    pub(super) response: Response<Vec<Bytes>>,
+    pub(super) response: Response<exposition::Parts>,
     /// What to report once it is written whole.
     pub(super) scrape: Option<Scrape>,
 }
 
 impl Answer {
-    pub(super) fn new(status: StatusCode, content_type: &'static str, parts: Vec<Bytes>) -> Self {
-        let mut response = Response::new(parts);
+    pub(super) fn new(status: StatusCode, content_type: &'static str, parts: impl Into<exposition::Parts>) -> Self {
+        let mut response = Response::new(parts.into());
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.extend(PROTECTION);
@@ -69,19 +70,14 @@ impl Answer {
     /// The response to send on the connection of `progress`.
     pub(super) fn on(self, progress: Arc<Progress>) -> Response<Parts> {
         progress.wrote();
-        self.response.map(|parts| Parts {
-            left: parts.iter().map(|part| part.len() as u64).sum(),
-            next: parts.into_iter(),
-            scrape: self.scrape,
-            progress,
-        })
+        self.response.map(|parts| Parts { left: parts.length(), next: parts, scrape: self.scrape, progress })
     }
 }
 
 /// A body of shared parts. None of them may be empty.
 #[derive(Debug)]
 pub(super) struct Parts {
-    next: std::vec::IntoIter<Bytes>,
+    next: exposition::Parts,
     left: u64,
     scrape: Option<Scrape>,
     progress: Arc<Progress>,

@@ -33,6 +33,7 @@ pub(super) struct Piece {
 #[derive(Debug)]
 pub(super) struct Disconnects {
     pub(super) snapshot: Arc<Snapshot>,
+    /// None is empty.
     pub(super) parts: Vec<Bytes>,
     pub(super) families: Vec<FamilyParts>,
 }
@@ -43,6 +44,8 @@ pub(super) struct FamilyParts {
     pub(super) name: &'static str,
     /// Where it stands in [`Disconnects::parts`].
     pub(super) parts: Range<usize>,
+    /// Bytes of all its parts.
+    pub(super) length: u64,
     /// Over all its parts; meaningful for [`Coding::Gzip`].
     pub(super) sum: gzip::Sum,
 }
@@ -171,14 +174,20 @@ impl Disconnects {
     ) {
         let length = pieces.clone().map(|piece| piece.length).sum();
         let head = pen.piece(|out| head(out, style, family, length));
-        let (start, mut total) = (self.parts.len(), gzip::Total::default());
+        let mut made =
+            FamilyParts { name: family.name, parts: self.parts.len()..0, length: 0, sum: gzip::Sum::default() };
+        let mut total = gzip::Total::default();
         let mut add = |piece: &Piece| {
-            total.append(&piece.sum);
-            self.parts.push(piece.bytes.clone());
+            if !piece.bytes.is_empty() {
+                total.append(&piece.sum);
+                made.length += piece.bytes.len() as u64;
+                self.parts.push(piece.bytes.clone());
+            }
         };
         add(&head);
         pieces.for_each(add);
-        self.families.push(FamilyParts { name: family.name, parts: start..self.parts.len(), sum: total.sum() });
+        (made.parts.end, made.sum) = (self.parts.len(), total.sum());
+        self.families.push(made);
     }
 }
 

@@ -13,19 +13,19 @@ mod filter;
 mod gzip;
 mod lines;
 mod negotiation;
+mod parts;
 mod protobuf;
 mod zstd;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use bytes::Bytes;
-
 use self::cache::{Cache, Pen};
 pub use self::filter::Filter;
 pub use self::negotiation::{Offer, coding, format};
+pub use self::parts::Parts;
 use super::{OwnMetrics, names};
 use crate::publication::Snapshot;
+use arc_swap::ArcSwap;
 
 /// An exposition format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,15 +86,17 @@ pub struct Page {
     pub generation: u64,
     /// Whether all that waits at a baseline is on it: who reads less may not have seen every baseline.
     pub has_baselines: bool,
-    /// The page; none of the parts is empty, and most are shared with other pages.
-    pub parts: Vec<Bytes>,
+    /// The page.
+    pub parts: Parts,
 }
 
 impl Page {
     /// The whole page in one piece, for those who cannot write it part by part.
     #[must_use]
     pub fn concat(&self) -> Vec<u8> {
-        self.parts.concat()
+        let mut whole = Vec::with_capacity(usize::try_from(self.parts.length()).unwrap_or(0));
+        self.parts.clone().for_each(|part| whole.extend_from_slice(&part));
+        whole
     }
 }
 
@@ -143,20 +145,19 @@ impl Exposition {
         let mut page = Page {
             generation: snapshot.generation,
             has_baselines: names::HELD_FAMILIES.iter().all(|family| filter.takes(family.name)),
-            parts: Vec::with_capacity(disconnects.as_ref().map_or(0, |page| page.parts.len()) + 3),
+            parts: Parts::default(),
         };
         page.parts.extend(pen.start());
         let mut total = gzip::Total::default();
         if let Some(disconnects) = disconnects {
             for family in disconnects.families.iter().filter(|family| filter.takes(family.name)) {
-                page.parts.extend(disconnects.parts[family.parts.clone()].iter().cloned());
+                page.parts.push_family(&disconnects, family);
                 total.append(&family.sum);
             }
         }
         total.append(&own.sum);
-        page.parts.push(own.bytes);
-        page.parts.retain(|part| !part.is_empty());
-        page.parts.extend(pen.end(&total, page.parts.is_empty()));
+        page.parts.extend([own.bytes]);
+        page.parts.extend(pen.end(&total, page.parts.length() == 0));
         page
     }
 
@@ -164,7 +165,8 @@ impl Exposition {
     #[must_use]
     pub fn disconnects(&self, format: Format) -> Page {
         let disconnects = self.cache.page(&self.snapshots, format, Coding::Identity);
-        let parts = disconnects.parts.iter().filter(|part| !part.is_empty()).cloned().collect();
+        let mut parts = Parts::default();
+        disconnects.families.iter().for_each(|family| parts.push_family(&disconnects, family));
         Page { generation: disconnects.snapshot.generation, has_baselines: true, parts }
     }
 }

@@ -103,7 +103,10 @@ fn in_common(one: &[u8], other: &[u8]) -> usize {
 
 /// How many bytes both end with.
 fn in_common_backwards(one: &[u8], other: &[u8]) -> usize {
-    one.iter().rev().zip(other.iter().rev()).take_while(|(one, other)| one == other).count()
+    let words = one.as_rchunks::<8>().1.iter().rev().zip(other.as_rchunks::<8>().1.iter().rev());
+    let end = words.take_while(|(one, other)| one == other).count() * 8;
+    let bytes = one[..one.len() - end].iter().rev().zip(other[..other.len() - end].iter().rev());
+    end + bytes.take_while(|(one, other)| one == other).count()
 }
 
 #[cfg(test)]
