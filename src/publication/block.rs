@@ -54,7 +54,8 @@ impl StreamSeries<'_> {
 #[derive(Debug, Clone, Default)]
 struct Labels {
     kinds: Vec<Arc<Kind>>,
-    created: Vec<UnixSeconds>,
+    /// In 32 bits, which last until 2106.
+    created: Vec<u32>,
     /// Where the stream names end in `streams`.
     ends: Vec<u32>,
     streams: String,
@@ -109,7 +110,7 @@ impl StreamBlock {
             shown,
             kind: &labels.kinds[at],
             stream: &labels.streams[start as usize..labels.ends[at] as usize],
-            created: labels.created[at],
+            created: labels.created[at].into(),
         })
     }
 
@@ -140,7 +141,7 @@ impl StreamBlock {
     pub(super) fn push(&mut self, series: StreamSeries<'_>) {
         let labels = Arc::make_mut(&mut self.labels);
         labels.kinds.push(Arc::clone(series.kind));
-        labels.created.push(series.created);
+        labels.created.push(seconds(series.created));
         labels.streams.push_str(series.stream);
         // Label values are at most some 140 bytes long.
         labels.ends.push(u32::try_from(labels.streams.len()).expect("names of a block are short"));
@@ -170,4 +171,9 @@ impl StreamBlock {
         labels.streams.shrink_to_fit();
         self.shown.shrink_to_fit();
     }
+}
+
+/// In 32 bits, which last until 2106.
+pub(super) fn seconds(at: UnixSeconds) -> u32 {
+    u32::try_from(at.max(0)).unwrap_or(u32::MAX)
 }

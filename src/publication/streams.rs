@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use super::block::{Kind, StreamBlock, StreamSeries};
+use super::block::{Kind, StreamBlock, StreamSeries, seconds};
 use super::shelf::{Place, Shelf};
 use crate::clock::UnixSeconds;
 use crate::ledger::{SeriesAdd, SeriesBooks, SeriesId, StreamLabels};
@@ -268,11 +268,6 @@ impl Streams {
     fn held_at(&self, id: SeriesId) -> u64 {
         self.returned_at.get(&id).copied().unwrap_or(self.series[id as usize].baseline)
     }
-}
-
-/// In 32 bits, which last until 2106.
-fn seconds(at: UnixSeconds) -> u32 {
-    u32::try_from(at.max(0)).unwrap_or(u32::MAX)
 }
 
 /// The one [`Kind`] of all series with these labels.
