@@ -1,14 +1,19 @@
-"""What curl, Python and zstd unpack is the page, whatever its format, and a filtered page is part of it.
+"""What curl, Python, Go and zstd unpack is the page, whatever its format, and a filtered page is part of it.
 
 Each format is asked for plain, in gzip and in zstd while nothing moves. curl unpacks what it asked for itself; Python's gzip
-and the reference implementation of zstd unpack the bytes as they came. All give the same page but for what changes from
-scrape to scrape. The page is larger than a block, so that each coding has many parts.
+and zstandard, Go's gzip, klauspost's gzip and zstd (which newer Prometheus servers have) and the reference implementation of
+zstd unpack the bytes as they came. All give the same page but for what changes from scrape to scrape. The page is larger than
+a block, so that each coding has many parts.
 """
 
 import gzip
+import io
+import os
 import subprocess
 
-from harness import STREAMS, check, get, program, run, wait_until
+import zstandard
+
+from harness import ROOT, STREAMS, check, get, program, run, wait_until
 
 FORMATS = {
     "text": "text/plain;version=0.0.4",
@@ -21,13 +26,27 @@ EVENTS = 1500
 FILTER = "?name[]=tencent_live_stream_disconnects_total&name%5B%5D=tencent_live_disconnects_total"
 
 
-def unpack(coding, body):
-    """The body, by a program that shares nothing with the exporter."""
+def build_go(folder):
+    """The readers in Go, built with Debian's packages."""
+    unpack = folder / "unpack"
+    environment = os.environ | {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": "", "GOCACHE": str(folder / "go")}
+    subprocess.run([program("GO", "go"), "build", "-o", unpack, ROOT / "tests/real/unpack/main.go"], env=environment, check=True)
+    return unpack
+
+
+def unpack(coding, body, go):
+    """The body by programs that share nothing with the exporter, by reader."""
+    def piped(*command):
+        done = subprocess.run([str(word) for word in command], input=body, capture_output=True)
+        check(done.returncode == 0, f"{command}: {done.stderr.decode()}")
+        return done.stdout
     if coding == "gzip":
-        return gzip.decompress(body)
+        return {"Python": gzip.decompress(body), "Go": piped(go, "gzip"), "klauspost": piped(go, "klauspost-gzip")}
     if coding == "zstd":
-        return subprocess.run([program("ZSTD", "zstd"), "-d", "-c", "-q"], input=body, capture_output=True, check=True).stdout
-    return body
+        python = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(body), read_across_frames=True).read()
+        return {"Python": python, "klauspost": piped(go, "klauspost-zstd"),
+                "zstd": piped(program("ZSTD", "zstd"), "-d", "-c", "-q")}
+    return {"nobody": body}
 
 
 def curl(url, accept, coding):
@@ -42,6 +61,7 @@ def curl(url, accept, coding):
 
 
 def test(stage):
+    go = build_go(stage.folder)
     simulator = stage.simulator(SCENARIO)
     end = simulator.truth()["now"]
     simulator.publish([{"domain": "push.one.example.com", "app": "live", "stream": f"房间 {number}", "start": end - 600,
@@ -62,14 +82,14 @@ def test(stage):
                 check((answer["Content-Encoding"] or "identity") == coding, f"coding: {answer['Content-Encoding']}")
                 by_curl, told = curl(url, accept, coding)
                 check(told == coding, f"curl asked for {coding} and got {told}")
-                for reader, page in ((coding, unpack(coding, body)), (f"curl, {coding}", by_curl)):
+                for reader, page in (unpack(coding, body, go) | {"curl": by_curl}).items():
                     if path:
-                        check(page == expected, f"{kind} by {reader}: {len(page)} bytes, not {len(expected)}")
+                        check(page == expected, f"{kind}, {coding} by {reader}: {len(page)} bytes, not {len(expected)}")
                     else:
                         # The two families of the filter are the first of every page.
                         first = expected.removesuffix(b"# EOF\n")
-                        check(len(page) > len(first) and page.startswith(first), f"{kind} by {reader}")
-                        check(b"process_resident_memory_bytes" in page, f"{kind} by {reader}: cut short")
+                        check(len(page) > len(first) and page.startswith(first), f"{kind}, {coding} by {reader}")
+                        check(b"process_resident_memory_bytes" in page, f"{kind}, {coding} by {reader}: cut short")
             sizes.append(f"{kind} {coding} {len(body)}")
     # What curl asks for by itself.
     body, told = curl(f"{exporter.url}/metrics{FILTER}", "*/*", "deflate, gzip, br, zstd")

@@ -9,7 +9,7 @@ const WINDOW: usize = 32 * 1024;
 
 /// A copy is at least and at most so long.
 const SHORTEST: usize = 3;
-const LONGEST: usize = 258;
+pub(super) const LONGEST: usize = 258;
 
 /// The heads of a block with fixed codes and of one that is stored as it is, neither the last one.
 const FIXED: u32 = 0b010;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::disconnects::same_text;
-use super::bits::Writer;
+use super::bits::{LONGEST, Writer};
 use crate::publication::{Kind, StreamBlock};
 use crate::reason::Reason;
 
@@ -61,23 +61,32 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    /// Writes `line` up to its number; before it, what is not `written` of the line before. Returns up to where.
+    /// Goes on from what is `written`, which ends somewhere around the beginning of `line`, to its value or beyond.
     fn write(&self, writer: &mut Writer, text: &[u8], line: &Line<'_>, written: usize) -> usize {
         let Some(last) = self.last else { return written };
         let like = self.of_names.iter().find(|known| has_names_of(known, line)).unwrap_or(&last);
-        let beginning = line.start..line.start + in_common(&text[line.start..line.number], &text[like.start..]);
-        writer.literals(&text[written..line.start]);
-        writer.copy(text, beginning.clone(), line.start - like.start);
+        // What begins alike begins with the line feed before, but for the first line.
+        let begins = line.start - usize::from(like.start > 0);
+        writer.literals(text.get(written..begins).unwrap_or_default());
+        let mut at = written.max(begins);
+        let distance = line.start - like.start;
+        let alike = in_common(text.get(at..line.number).unwrap_or_default(), &text[at - distance..]);
+        writer.copy(text, at..at + alike, distance);
+        at += alike;
         // The labels end alike; if no line had this reason, what stands before the reason is alike all the same.
         let (like_end, end) = match &self.of_reason[line.kind.reason as usize] {
             Some(like) => (like.number, line.number),
             None => (last.reason, line.reason),
         };
-        let end = end.max(beginning.end);
-        let alike = in_common_backwards(&text[beginning.end..end], &text[..like_end]);
-        writer.literals(&text[beginning.end..end - alike]);
-        writer.copy(text, end - alike..end, end - like_end);
-        end
+        if at >= end {
+            return at;
+        }
+        let before = in_common_backwards(&text[at..end], &text[..like_end]);
+        writer.literals(&text[at..end - before]);
+        // Where the value is the same too, it may go on like this far into the next line.
+        let behind = in_common(&text[end..text.len().min(end + LONGEST)], &text[like_end..]);
+        writer.copy(text, end - before..end + behind, end - like_end);
+        end + behind
     }
 
     fn add(&mut self, line: Line<'a>) {
