@@ -34,6 +34,8 @@ struct Kinds {
     gzip_anywhere: Times,
     gzip_neighbours: Times,
     gzip_fresh: Times,
+    /// Bytes of the page: of ours in gzip, and of gzip afresh.
+    sizes: [u64; 2],
 }
 
 impl Kinds {
@@ -57,9 +59,9 @@ fn turn(kinds: &mut Kinds, ours: &mut Ours, changes: &mut Changes, count: u64, s
     let text = ours.page(Identity).concat();
     scratch.resize(text.len(), 0);
     kinds.memcpy.time(|| scratch.copy_from_slice(&text));
-    kinds.afresh.time(|| {
+    kinds.sizes[1] = kinds.afresh.time(|| {
         let mut gzip = GzEncoder::new(Vec::new(), GZIP_LEVEL);
-        gzip.write_all(&text).and_then(|()| gzip.finish()).expect("a Vec takes every write").len()
+        gzip.write_all(&text).and_then(|()| gzip.finish()).expect("a Vec takes every write").len() as u64
     });
     drop(text);
     for (place, plain, gzip) in [
@@ -72,7 +74,7 @@ fn turn(kinds: &mut Kinds, ours: &mut Ours, changes: &mut Changes, count: u64, s
     }
     kinds.again.time(|| length(&ours.page(Identity)));
     kinds.fresh.time(|| length(&ours.fresh(Identity)));
-    kinds.gzip_fresh.time(|| length(&ours.fresh(Gzip)));
+    kinds.sizes[0] = kinds.gzip_fresh.time(|| length(&ours.fresh(Gzip)));
 }
 
 fn measure(count: u64, rounds: usize) -> (Kinds, Vec<(&'static str, Times)>) {
@@ -138,5 +140,6 @@ fn main() {
             over(afresh, kinds.gzip_neighbours.median()),
             AtLeast(40.0),
         );
+        row("size in gzip over the size of gzip afresh", kinds.sizes[0] as f64 / kinds.sizes[1] as f64, AtMost(1.1));
     }
 }

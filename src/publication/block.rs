@@ -53,12 +53,17 @@ impl StreamSeries<'_> {
 /// The labels and start timestamps of a block.
 #[derive(Debug, Clone, Default)]
 struct Labels {
-    kinds: Vec<Arc<Kind>>,
-    /// In 32 bits, which last until 2106.
-    created: Vec<u32>,
-    /// Where the stream names end in `streams`.
-    ends: Vec<u32>,
+    places: Vec<Place>,
+    /// The stream names, one after the other.
     streams: String,
+}
+
+#[derive(Debug, Clone)]
+struct Place {
+    kind: Arc<Kind>,
+    created: u32,
+    /// Where its stream's name ends.
+    end: u32,
 }
 
 /// Up to [`BLOCK_SERIES`] series, each at its place.
@@ -104,14 +109,10 @@ impl StreamBlock {
     #[must_use]
     pub fn get(&self, at: usize) -> Option<StreamSeries<'_>> {
         let shown = self.value(at)?;
-        let labels = &*self.labels;
-        let start = at.checked_sub(1).map_or(0, |before| labels.ends[before]);
-        Some(StreamSeries {
-            shown,
-            kind: &labels.kinds[at],
-            stream: &labels.streams[start as usize..labels.ends[at] as usize],
-            created: labels.created[at].into(),
-        })
+        let Labels { places, streams } = &*self.labels;
+        let Place { kind, created, end } = &places[at];
+        let start = at.checked_sub(1).map_or(0, |before| places[before].end);
+        Some(StreamSeries { shown, kind, stream: &streams[start as usize..*end as usize], created: (*created).into() })
     }
 
     /// The value at a place, counted from 0; none where the series has left.
@@ -140,11 +141,10 @@ impl StreamBlock {
 
     pub(super) fn push(&mut self, series: StreamSeries<'_>) {
         let labels = Arc::make_mut(&mut self.labels);
-        labels.kinds.push(Arc::clone(series.kind));
-        labels.created.push(seconds(series.created));
         labels.streams.push_str(series.stream);
         // Label values are at most some 140 bytes long.
-        labels.ends.push(u32::try_from(labels.streams.len()).expect("names of a block are short"));
+        let end = u32::try_from(labels.streams.len()).expect("names of a block are short");
+        labels.places.push(Place { kind: Arc::clone(series.kind), created: seconds(series.created), end });
         self.shown.push(series.shown);
         self.len += 1;
         if self.shown.len() == BLOCK_SERIES {
@@ -165,9 +165,7 @@ impl StreamBlock {
 
     fn shrink(&mut self) {
         let labels = Arc::make_mut(&mut self.labels);
-        labels.kinds.shrink_to_fit();
-        labels.created.shrink_to_fit();
-        labels.ends.shrink_to_fit();
+        labels.places.shrink_to_fit();
         labels.streams.shrink_to_fit();
         self.shown.shrink_to_fit();
     }

@@ -1,4 +1,8 @@
-//! Raw DEFLATE with the fixed codes, bit by bit: RFC 1951 3.2.
+//! Raw DEFLATE, bit by bit, with codes that fit lines of metrics: RFC 1951 3.2.
+//!
+//! A compressor counts the symbols of each block and makes codes of their own for them. Those of a line of metrics are
+//! known: digits are frequent, then small letters and copies of some length. So the codes are always the same, and what
+//! is written at the head of a block is too.
 
 use std::ops::Range;
 
@@ -11,15 +15,43 @@ const WINDOW: usize = 32 * 1024;
 const SHORTEST: usize = 3;
 pub(super) const LONGEST: usize = 258;
 
-/// The heads of a block with fixed codes and of one that is stored as it is, neither the last one.
-const FIXED: u32 = 0b010;
+/// The heads of a block that brings its codes and of one that is stored as it is, neither the last one.
+const DYNAMIC: u32 = 0b100;
 const STORED: u32 = 0b000;
 
-/// Code of a copy's length, and the bits behind it: 3.2.5 and 3.2.6, by the length.
-const LENGTHS: [Code; LONGEST + 1] = lengths();
+/// How long the codes are: so many symbols, one after the other, with codes of so many bits. Literal bytes first, then
+/// the end of the block, then the lengths of copies.
+const SYMBOLS: [(u32, u32); 15] = [
+    (32, 11),
+    (13, 9),
+    // - . /
+    (3, 7),
+    // 0 to 9
+    (10, 5),
+    (33, 9),
+    (4, 10),
+    // _
+    (1, 7),
+    (1, 10),
+    // a to z
+    (26, 7),
+    (5, 9),
+    (128, 10),
+    (1, 8),
+    (12, 10),
+    // 19 to 130 bytes: the beginning of a line, and the end of its labels
+    (12, 6),
+    (5, 10),
+];
+const DISTANCES: [(u32, u32); 3] = [(14, 5), (2, 4), (14, 5)];
 
-/// Code of a literal byte.
-const LITERALS: [Code; 256] = literals();
+const SYMBOL_CODES: [Code; 286] = codes(&SYMBOLS);
+const DISTANCE_CODES: [Code; 30] = codes(&DISTANCES);
+
+const END: usize = 256;
+
+/// The code of each length with the bits that tell it from its neighbours, 3.2.5.
+const LENGTHS: [Code; LONGEST + 1] = lengths();
 
 /// Bits to write, the first one lowest.
 #[derive(Debug, Clone, Copy)]
@@ -39,13 +71,43 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(capacity: usize) -> Self {
         let mut writer = Self { out: Vec::with_capacity(capacity), bits: 0, used: 0 };
-        writer.put(FIXED, 3);
+        writer.head();
         writer
+    }
+
+    /// 3.2.7: how long the codes are, itself in codes; those are of four bits each for a length of 1 to 15, and for
+    /// what repeats the length before.
+    fn head(&mut self) {
+        const REPEAT: u32 = 16;
+        // In an order of their own: repeat, two kinds of zeros, zero, and the rest.
+        const HAS_CODE: [bool; 19] = {
+            let mut has = [true; 19];
+            (has[1], has[2], has[3]) = (false, false, false);
+            has
+        };
+        self.put(DYNAMIC, 3);
+        // 257 + 29 symbols, 1 + 29 distances, and 4 + 15 lengths for what follows.
+        self.put(29 + (29 << 5) + (15 << 10), 14);
+        for has in HAS_CODE {
+            self.put(if has { 4 } else { 0 }, 3);
+        }
+        for (symbols, length) in SYMBOLS.into_iter().chain(DISTANCES) {
+            self.put(reversed(length - 1, 4), 4);
+            let mut left = symbols - 1;
+            while left >= 3 {
+                let repeated = left.min(6);
+                self.put(reversed(REPEAT - 1, 4) | (repeated - 3) << 4, 6);
+                left -= repeated;
+            }
+            for _ in 0..left {
+                self.put(reversed(length - 1, 4), 4);
+            }
+        }
     }
 
     pub(super) fn literals(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            let Code { bits, count } = LITERALS[usize::from(*byte)];
+            let Code { bits, count } = SYMBOL_CODES[usize::from(*byte)];
             self.put(bits, count);
         }
     }
@@ -65,8 +127,7 @@ impl Writer {
 
     /// Ends the block, and on a byte: an empty stored block begins on one.
     pub(super) fn finish(mut self) -> Bytes {
-        // End of block is seven zeros.
-        self.put(0, 7);
+        self.put(SYMBOL_CODES[END].bits, SYMBOL_CODES[END].count);
         self.put(STORED, 3);
         self.put(0, self.used.wrapping_neg() % 8);
         self.out.extend_from_slice(&self.bits.to_le_bytes()[..self.used as usize / 8]);
@@ -80,9 +141,9 @@ impl Writer {
         let distance = u32::try_from(distance - 1).expect("it is within the window");
         // Each power of two has two codes, from 4 on with as many bits behind as tell the rest.
         let extra = distance.checked_ilog2().unwrap_or(0).saturating_sub(1);
-        let code = 2 * extra + (distance >> extra);
+        let code = DISTANCE_CODES[(2 * extra + (distance >> extra)) as usize];
         let rest = distance & ((1 << extra) - 1);
-        self.put(reversed(code, 5) | rest << 5, 5 + extra);
+        self.put(code.bits | rest << code.count, code.count + extra);
     }
 
     #[inline]
@@ -102,13 +163,26 @@ const fn reversed(code: u32, count: u32) -> u32 {
     code.reverse_bits() >> (32 - count)
 }
 
-const fn literals() -> [Code; 256] {
-    let mut codes = [Code { bits: 0, count: 0 }; 256];
-    let mut byte: u32 = 0;
-    while byte < 256 {
-        let (code, count) = if byte < 144 { (0x30 + byte, 8) } else { (0x190 + byte - 144, 9) };
-        codes[byte as usize] = Code { bits: reversed(code, count), count };
-        byte += 1;
+/// 3.2.2: codes of one length follow each other, after those that are shorter.
+const fn codes<const N: usize>(runs: &[(u32, u32)]) -> [Code; N] {
+    let mut codes = [Code { bits: 0, count: 0 }; N];
+    let (mut code, mut count) = (0, 1);
+    while count <= 15 {
+        let (mut symbol, mut run) = (0, 0);
+        while run < runs.len() {
+            let (symbols, length) = runs[run];
+            let end = symbol + symbols as usize;
+            while symbol < end {
+                if length == count {
+                    codes[symbol] = Code { bits: reversed(code, count), count };
+                    code += 1;
+                }
+                symbol += 1;
+            }
+            run += 1;
+        }
+        code <<= 1;
+        count += 1;
     }
     codes
 }
@@ -119,18 +193,15 @@ const fn lengths() -> [Code; LONGEST + 1] {
     let mut above: u32 = 0;
     while above < 255 {
         let extra = if above < 8 { 0 } else { above.ilog2() - 2 };
+        let symbol = SYMBOL_CODES[257 + (4 * extra + (above >> extra)) as usize];
+        let rest = above & ((1 << extra) - 1);
         codes[above as usize + SHORTEST] =
-            length(257 + 4 * extra + (above >> extra), above & ((1 << extra) - 1), extra);
+            Code { bits: symbol.bits | rest << symbol.count, count: symbol.count + extra };
         above += 1;
     }
     // The longest has one for itself.
-    codes[LONGEST] = length(285, 0, 0);
+    codes[LONGEST] = SYMBOL_CODES[285];
     codes
-}
-
-const fn length(symbol: u32, rest: u32, extra: u32) -> Code {
-    let (code, count) = if symbol < 280 { (symbol - 256, 7) } else { (0xc0 + symbol - 280, 8) };
-    Code { bits: reversed(code, count) | rest << count, count: count + extra }
 }
 
 #[cfg(test)]
@@ -144,6 +215,13 @@ mod tests {
         let whole = [piece, &[0x03, 0x00]].concat();
         flate2::read::DeflateDecoder::new(&whole[..]).read_to_end(&mut text).unwrap();
         text
+    }
+
+    #[test]
+    fn the_codes_leave_no_gap() {
+        for runs in [&SYMBOLS[..], &DISTANCES] {
+            assert_eq!(runs.iter().map(|(symbols, length)| symbols << (15 - length)).sum::<u32>(), 1 << 15);
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! DEFLATE of the stream counter's lines without a search: RFC 1951, fixed codes.
+//! DEFLATE of the stream counter's lines without a search.
 //!
 //! What a compressor spends its time looking for is known here. A line begins like the last line of the same domain and
 //! app, and its labels end like those of the last line of the same reason. So there are two places to compare with, and
