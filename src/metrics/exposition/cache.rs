@@ -5,7 +5,6 @@
 //! snapshot costs its changed blocks, a second scrape of the same one costs nothing, and scrapes that come together
 //! wait for one rendering. Pieces are never joined; they are handed to the socket one by one.
 
-use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -30,20 +29,18 @@ pub(super) struct Piece {
 }
 
 /// The disconnect part of one page.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Disconnects {
     pub(super) snapshot: Arc<Snapshot>,
-    /// None is empty.
-    pub(super) parts: Vec<Bytes>,
-    pub(super) families: Vec<FamilyParts>,
+    pub(super) families: [FamilyParts; 5],
 }
 
 /// One family of a page.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct FamilyParts {
     pub(super) name: &'static str,
-    /// Where it stands in [`Disconnects::parts`].
-    pub(super) parts: Range<usize>,
+    /// Its head and its pieces, some of them empty.
+    pub(super) parts: Vec<Bytes>,
     /// Bytes of all its parts.
     pub(super) length: u64,
     /// Over all its parts; meaningful for [`Coding::Gzip`].
@@ -84,33 +81,26 @@ impl Cache {
 struct Slot {
     style: Style,
     coding: Coding,
-    reasons: Option<Piece>,
-    blocks: Vec<(Arc<StreamBlock>, BlockPiece)>,
-    domains: Vec<(Arc<DomainSeries>, [Piece; DomainFamily::ALL.len()])>,
+    streams: Vec<Made<StreamBlock>>,
+    domains: [Vec<Made<DomainSeries>>; DomainFamily::ALL.len()],
     page: Option<Arc<Disconnects>>,
 }
 
-#[derive(Debug, Default)]
-struct BlockPiece {
-    piece: Piece,
-    /// Where the lines of the piece end; empty where it is compressed.
+/// What a piece was made of, and what the piece does not tell. Its bytes are in the page, and nowhere else, so that they
+/// can be changed where they stand once no reader holds them any more.
+#[derive(Debug)]
+struct Made<S> {
+    of: Arc<S>,
+    length: usize,
+    sum: gzip::Sum,
+    /// Where the lines of a block end; empty where they are compressed.
     ends: Vec<u32>,
-}
-
-impl BlockPiece {
-    /// The piece of `next`, out of this one, which is `block`'s.
-    fn following(self, style: Style, block: &StreamBlock, next: &StreamBlock) -> Self {
-        let Self { piece: Piece { bytes, sum, .. }, mut ends } = self;
-        let mut lines = bytes.try_into_mut().unwrap_or_else(|read| BytesMut::from(&read[..]));
-        follow(&mut lines, &mut ends, style, block, next);
-        Self { piece: Piece { length: lines.len(), bytes: lines.freeze(), sum }, ends }
-    }
 }
 
 impl Slot {
     fn new(style: Style, coding: Coding) -> Self {
         let style = Style { created: style.created && style.format.is_openmetrics(), ..style };
-        Self { style, coding, reasons: None, blocks: Vec::new(), domains: Vec::new(), page: None }
+        Self { style, coding, streams: Vec::new(), domains: Default::default(), page: None }
     }
 
     fn forget_if_unread(&mut self, generation: u64) {
@@ -126,89 +116,87 @@ impl Slot {
         {
             return Arc::clone(page);
         }
-        // What no reader holds any more can be changed where it stands.
-        self.page = None;
-        let mut pen = Pen::new(self.coding);
-        self.render(&snapshot, &mut pen);
-        let page = Arc::new(self.assemble(snapshot, &mut pen));
+        let mut page = self.page.take().map(Arc::unwrap_or_clone).unwrap_or_default();
+        self.renew(&mut page, &snapshot);
+        page.snapshot = snapshot;
+        let page = Arc::new(page);
         self.page = Some(Arc::clone(&page));
         page
     }
 
-    /// Brings the pieces up to `snapshot`, leaving those alone whose source is the same.
-    fn render(&mut self, snapshot: &Snapshot, pen: &mut Pen) {
+    /// Brings the page up to `snapshot`, leaving those pieces alone whose source is the same.
+    fn renew(&mut self, page: &mut Disconnects, snapshot: &Snapshot) {
         let (style, coding) = (self.style, self.coding);
-        self.reasons.get_or_insert_with(|| pen.piece(|out| reasons(out, style)));
-        renew(&mut self.blocks, &snapshot.blocks, |block, before| match before {
-            Some((known, piece)) if coding == Coding::Identity && known.has_labels_of(block) => {
-                piece.following(style, known, block)
+        let mut pen = Pen::new(coding);
+        let [streams, domains @ .., reasons_info] = &mut page.families;
+        streams.renew(&mut self.streams, &snapshot.blocks, |block, before| match before {
+            Some((made, bytes)) if coding == Coding::Identity && made.of.has_labels_of(block) => {
+                following(style, made, bytes, block)
             }
             _ => pen.block(style, block),
         });
-        renew(&mut self.domains, &snapshot.domains, |domain, _| {
-            DomainFamily::ALL.map(|family| pen.piece(|out| family.piece(out, style, domain)))
-        });
-    }
-
-    fn assemble(&self, snapshot: Arc<Snapshot>, pen: &mut Pen) -> Disconnects {
-        let parts = Vec::with_capacity(self.blocks.len() + self.domains.len() * 3 + 8);
-        let mut page = Disconnects { snapshot, parts, families: Vec::with_capacity(5) };
-        let streams = self.blocks.iter().map(|(_, block)| &block.piece);
-        page.add(pen, self.style, &names::STREAM_DISCONNECTS, streams);
-        for (index, family) in DomainFamily::ALL.into_iter().enumerate() {
-            page.add(pen, self.style, family.family(), self.domains.iter().map(|(_, pieces)| &pieces[index]));
+        streams.finish(&mut pen, style, &names::STREAM_DISCONNECTS, &self.streams);
+        for ((family, parts), made) in DomainFamily::ALL.into_iter().zip(domains).zip(&mut self.domains) {
+            parts.renew(made, &snapshot.domains, |domain, _| {
+                (pen.piece(|out| family.piece(out, style, domain)), Vec::new())
+            });
+            parts.finish(&mut pen, style, family.family(), made);
         }
-        page.add(pen, self.style, &names::REASON_INFO, self.reasons.iter());
-        page
+        if reasons_info.parts.is_empty() {
+            let piece = pen.piece(|out| reasons(out, style));
+            reasons_info.parts.extend([Bytes::new(), piece.bytes]);
+            let made = Made { of: Arc::new(()), length: piece.length, sum: piece.sum, ends: Vec::new() };
+            reasons_info.finish(&mut pen, style, &names::REASON_INFO, &[made]);
+        }
     }
 }
 
-impl Disconnects {
-    /// Appends one family: its head, which is made each time since it may tell the length, and its pieces.
-    fn add<'a>(
+impl FamilyParts {
+    /// Makes the pieces follow `sources`: what stands at the same place and is the same allocation stays; the rest is
+    /// made, out of what stood there before.
+    fn renew<S>(
         &mut self,
-        pen: &mut Pen,
-        style: Style,
-        family: &Family,
-        pieces: impl Iterator<Item = &'a Piece> + Clone,
+        made: &mut Vec<Made<S>>,
+        sources: &[Arc<S>],
+        mut make: impl FnMut(&S, Option<(&mut Made<S>, Bytes)>) -> (Piece, Vec<u32>),
     ) {
-        let length = pieces.clone().map(|piece| piece.length).sum();
-        let head = pen.piece(|out| head(out, style, family, length));
-        let mut made =
-            FamilyParts { name: family.name, parts: self.parts.len()..0, length: 0, sum: gzip::Sum::default() };
-        let mut total = gzip::Total::default();
-        let mut add = |piece: &Piece| {
-            if !piece.bytes.is_empty() {
-                total.append(&piece.sum);
-                made.length += piece.bytes.len() as u64;
-                self.parts.push(piece.bytes.clone());
+        // The head stands before them.
+        self.parts.resize(sources.len() + 1, Bytes::new());
+        made.truncate(sources.len());
+        for (at, (source, part)) in sources.iter().zip(&mut self.parts[1..]).enumerate() {
+            let before = match made.get_mut(at) {
+                Some(made) if Arc::ptr_eq(&made.of, source) => continue,
+                before => before.map(|made| (made, std::mem::take(part))),
+            };
+            let (Piece { bytes, length, sum }, ends) = make(source, before);
+            *part = bytes;
+            let new = Made { of: Arc::clone(source), length, sum, ends };
+            match made.get_mut(at) {
+                Some(made) => *made = new,
+                None => made.push(new),
             }
-        };
-        add(&head);
-        pieces.for_each(add);
-        (made.parts.end, made.sum) = (self.parts.len(), total.sum());
-        self.families.push(made);
+        }
+    }
+
+    /// Puts the head before the pieces, which is made each time since it may tell their length, and adds up.
+    fn finish<S>(&mut self, pen: &mut Pen, style: Style, family: &Family, made: &[Made<S>]) {
+        let length = made.iter().map(|made| made.length).sum();
+        let head = pen.piece(|out| head(out, style, family, length));
+        let mut total = gzip::Total::default();
+        std::iter::once(&head.sum).chain(made.iter().map(|made| &made.sum)).for_each(|sum| total.append(sum));
+        self.parts[0] = head.bytes;
+        self.name = family.name;
+        self.length = self.parts.iter().map(|part| part.len() as u64).sum();
+        self.sum = total.sum();
     }
 }
 
-/// Makes `kept` follow `sources`: what stands at the same place and is the same allocation stays; the rest is made, out
-/// of what stood there before.
-fn renew<S, P: Default>(
-    kept: &mut Vec<(Arc<S>, P)>,
-    sources: &[Arc<S>],
-    mut make: impl FnMut(&S, Option<(&S, P)>) -> P,
-) {
-    kept.truncate(sources.len());
-    for (index, source) in sources.iter().enumerate() {
-        match kept.get_mut(index) {
-            Some((from, _)) if Arc::ptr_eq(from, source) => {}
-            Some((from, made)) => {
-                *made = make(source, Some((from, std::mem::take(made))));
-                *from = Arc::clone(source);
-            }
-            None => kept.push((Arc::clone(source), make(source, None))),
-        }
-    }
+/// The piece of `next`, out of that of a block with the same labels.
+fn following(style: Style, made: &mut Made<StreamBlock>, bytes: Bytes, next: &StreamBlock) -> (Piece, Vec<u32>) {
+    let mut lines = bytes.try_into_mut().unwrap_or_else(|read| BytesMut::from(&read[..]));
+    let mut ends = std::mem::take(&mut made.ends);
+    follow(&mut lines, &mut ends, style, &made.of, next);
+    (Piece { length: lines.len(), bytes: lines.freeze(), sum: gzip::Sum::default() }, ends)
 }
 
 /// Writes pieces in one coding, reusing its buffers.
@@ -239,7 +227,8 @@ impl Pen {
         self.coded(gzip::Compressor::piece)
     }
 
-    fn block(&mut self, style: Style, block: &StreamBlock) -> BlockPiece {
+    /// The lines of a block, and where they end if they can be read.
+    fn block(&mut self, style: Style, block: &StreamBlock) -> (Piece, Vec<u32>) {
         self.text.clear();
         let ends = streams(&mut self.text, style, block);
         let piece = self.coded(
@@ -248,7 +237,7 @@ impl Pen {
             },
         );
         let keeps_lines = matches!(self.compressor, Compressor::None);
-        BlockPiece { piece, ends: if keeps_lines { ends } else { Vec::new() } }
+        (piece, if keeps_lines { ends } else { Vec::new() })
     }
 
     fn coded(&mut self, gzip: impl FnOnce(&mut gzip::Compressor, &[u8]) -> Bytes) -> Piece {
@@ -298,7 +287,8 @@ mod tests {
     }
 
     fn text(page: &Disconnects) -> String {
-        String::from_utf8(page.parts.concat()).unwrap()
+        let parts = page.families.iter().flat_map(|family| &family.parts);
+        parts.map(|part| std::str::from_utf8(part).unwrap()).collect()
     }
 
     #[test]
@@ -309,7 +299,7 @@ mod tests {
         let first = cache.page(&snapshots, Format::Text, Coding::Identity);
         snapshots.store(Arc::new(snapshot(2, &[one, other])));
         let second = cache.page(&snapshots, Format::Text, Coding::Identity);
-        assert_eq!(first.parts[1].as_ptr(), second.parts[1].as_ptr());
+        assert_eq!(first.families[0].parts[1].as_ptr(), second.families[0].parts[1].as_ptr());
         assert!(text(&first).contains("stream=\"two\"") && text(&second).contains("stream=\"other\""));
         assert!(!text(&second).contains("stream=\"two\""));
     }

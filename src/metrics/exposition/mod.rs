@@ -150,8 +150,9 @@ impl Exposition {
         page.parts.extend(pen.start());
         let mut total = gzip::Total::default();
         if let Some(disconnects) = disconnects {
-            for family in disconnects.families.iter().filter(|family| filter.takes(family.name)) {
-                page.parts.push_family(&disconnects, family);
+            let families = disconnects.families.iter().enumerate().filter(|(_, family)| filter.takes(family.name));
+            for (at, family) in families {
+                page.parts.push_family(&disconnects, at);
                 total.append(&family.sum);
             }
         }
@@ -166,7 +167,7 @@ impl Exposition {
     pub fn disconnects(&self, format: Format) -> Page {
         let disconnects = self.cache.page(&self.snapshots, format, Coding::Identity);
         let mut parts = Parts::default();
-        disconnects.families.iter().for_each(|family| parts.push_family(&disconnects, family));
+        (0..disconnects.families.len()).for_each(|family| parts.push_family(&disconnects, family));
         Page { generation: disconnects.snapshot.generation, has_baselines: true, parts }
     }
 }

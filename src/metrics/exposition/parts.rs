@@ -1,12 +1,11 @@
 //! The bytes of a page, part by part.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::cache::{Disconnects, FamilyParts};
+use super::cache::Disconnects;
 
 /// The parts of a page in their order, none of them empty. Most are shared with other pages and are not touched before
 /// they are written: a page of a million series costs no more than its families.
@@ -19,7 +18,8 @@ pub struct Parts {
 #[derive(Debug, Clone)]
 enum Run {
     One(Bytes),
-    Shared(Arc<Disconnects>, Range<usize>),
+    /// A family of a page, from one of its parts on.
+    Shared(Arc<Disconnects>, usize, usize),
 }
 
 impl Parts {
@@ -29,11 +29,9 @@ impl Parts {
         self.length
     }
 
-    pub(super) fn push_family(&mut self, page: &Arc<Disconnects>, family: &FamilyParts) {
-        if !family.parts.is_empty() {
-            self.length += family.length;
-            self.runs.push_back(Run::Shared(Arc::clone(page), family.parts.clone()));
-        }
+    pub(super) fn push_family(&mut self, page: &Arc<Disconnects>, family: usize) {
+        self.length += page.families[family].length;
+        self.runs.push_back(Run::Shared(Arc::clone(page), family, 0));
     }
 }
 
@@ -58,24 +56,23 @@ impl Iterator for Parts {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Bytes> {
-        let part = match self.runs.front_mut()? {
-            Run::Shared(page, places) if places.len() > 1 => {
-                let part = page.parts[places.start].clone();
-                places.start += 1;
-                part
+        loop {
+            let part = match self.runs.front_mut()? {
+                Run::Shared(page, family, at) => {
+                    let part = page.families[*family].parts.get(*at).cloned();
+                    *at += 1;
+                    part
+                }
+                Run::One(part) => Some(std::mem::take(part)).filter(|part| !part.is_empty()),
+            };
+            match part {
+                None => _ = self.runs.pop_front(),
+                Some(part) if part.is_empty() => {}
+                Some(part) => {
+                    self.length -= part.len() as u64;
+                    return Some(part);
+                }
             }
-            Run::Shared(page, places) => {
-                let part = page.parts[places.start].clone();
-                self.runs.pop_front();
-                part
-            }
-            Run::One(part) => {
-                let part = std::mem::take(part);
-                self.runs.pop_front();
-                part
-            }
-        };
-        self.length -= part.len() as u64;
-        Some(part)
+        }
     }
 }
