@@ -6,6 +6,7 @@
 //! left: its place stays empty until the block is made anew.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::UnixSeconds;
 use crate::ledger::StreamLabels;
@@ -67,12 +68,40 @@ struct Place {
 }
 
 /// Up to [`BLOCK_SERIES`] series, each at its place.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct StreamBlock {
     labels: Arc<Labels>,
     shown: Vec<u64>,
     /// Places that are not empty.
     len: usize,
+    version: Version,
+    /// What it is a copy of, and the places that have changed since, a bit for each.
+    copy_of: Option<Version>,
+    changed: u128,
+}
+
+/// Tells one block from all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Version(u64);
+
+impl Default for Version {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Clone for StreamBlock {
+    fn clone(&self) -> Self {
+        Self {
+            labels: Arc::clone(&self.labels),
+            shown: self.shown.clone(),
+            len: self.len,
+            version: Version::default(),
+            copy_of: Some(self.version),
+            changed: 0,
+        }
+    }
 }
 
 impl StreamBlock {
@@ -132,9 +161,13 @@ impl StreamBlock {
         Arc::ptr_eq(&self.labels, &other.labels)
     }
 
-    /// The first place from `from` on where `other`, which has the same labels, shows something else.
+    /// The first place from `from` on where `other`, which has the same labels, may show something else.
     #[must_use]
     pub fn differs_from(&self, other: &StreamBlock, from: usize) -> Option<usize> {
+        if self.copy_of == Some(other.version) {
+            let changed = self.changed.checked_shr(u32::try_from(from).ok()?)?;
+            return (changed != 0).then(|| from + changed.trailing_zeros() as usize);
+        }
         let (ours, others) = (self.shown.get(from..)?, other.shown.get(from..)?);
         ours.iter().zip(others).position(|(ours, others)| ours != others).map(|at| from + at)
     }
@@ -155,11 +188,13 @@ impl StreamBlock {
     /// Changes the value of a series that is there.
     pub(crate) fn set(&mut self, at: usize, shown: u64) {
         self.shown[at] = shown;
+        self.changed |= 1 << at;
     }
 
     /// Takes the series at a place out; the others stay where they are.
     pub(crate) fn leave(&mut self, at: usize) {
         self.shown[at] = LEFT;
+        self.changed |= 1 << at;
         self.len -= 1;
     }
 
