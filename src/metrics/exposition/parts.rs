@@ -3,17 +3,20 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::cache::Disconnects;
 
-/// The parts of a page in their order, none of them empty. Most are shared with other pages and are not touched before
-/// they are written: a page of a million series costs no more than its families.
+/// The parts of a page in their order, none of them empty. Large ones are shared with other pages; none is touched before
+/// it is written, so that a page of a million series costs no more than its families.
 #[derive(Debug, Clone, Default)]
 pub struct Parts {
     runs: VecDeque<Run>,
     length: u64,
 }
+
+/// Parts smaller than this are joined up to it: to write one costs more than to copy a few thousand bytes.
+const WORTH_WRITING: usize = 16 * 1024;
 
 #[derive(Debug, Clone)]
 enum Run {
@@ -52,10 +55,9 @@ impl From<Vec<Bytes>> for Parts {
     }
 }
 
-impl Iterator for Parts {
-    type Item = Bytes;
-
-    fn next(&mut self) -> Option<Bytes> {
+impl Parts {
+    /// The next part as it was made.
+    fn next_part(&mut self) -> Option<Bytes> {
         loop {
             let part = match self.runs.front_mut()? {
                 Run::Shared(page, family, at) => {
@@ -74,5 +76,24 @@ impl Iterator for Parts {
                 }
             }
         }
+    }
+}
+
+impl Iterator for Parts {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        let first = self.next_part()?;
+        if first.len() >= WORTH_WRITING || self.length == 0 {
+            return Some(first);
+        }
+        let mut joined = BytesMut::with_capacity(2 * WORTH_WRITING);
+        joined.extend_from_slice(&first);
+        while joined.len() < WORTH_WRITING
+            && let Some(part) = self.next_part()
+        {
+            joined.extend_from_slice(&part);
+        }
+        Some(joined.freeze())
     }
 }
