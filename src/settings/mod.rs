@@ -21,6 +21,7 @@ mod series;
 mod spellings;
 mod storage;
 mod web;
+pub mod web_config;
 mod yaml;
 
 use std::cell::RefCell;
@@ -109,7 +110,7 @@ fn settings(
     layers.extend(layers::environment_layers(environment, &mut problems));
     layers.extend(layers::override_layers(overrides, &mut problems));
     let Some(tree) = layers::merge(layers, &mut problems).filter(|_| !unreadable) else { return Err(problems) };
-    schema::check(&tree, &schema::ROOT, "", &mut problems);
+    schema::check(&tree, &schema::ROOT, &mut problems);
     let problems = RefCell::new(problems);
     let root = Section::root(&tree, &problems);
     let settings = Settings {
@@ -117,7 +118,7 @@ fn settings(
         poll: Poll::read(&root.section("poll")),
         series: Series::read(&root.section("series")),
         state: State::read(&root.section("state")),
-        web: Web::read(&root.section("web")),
+        web: Web::read(&root.section("web"), folder),
         log: Log::read(&root.section("log")),
         reasons: spellings::read(&root),
     };

@@ -87,16 +87,34 @@ pub(super) struct Parts {
     progress: Arc<Progress>,
 }
 
+impl Parts {
+    /// Bytes that have not been taken yet.
+    pub(super) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The next part, for a connection that says by itself when the last one is handed over.
+    pub(super) fn take(&mut self) -> Option<Bytes> {
+        let part = self.next.next();
+        self.left -= part.as_ref().map_or(0, |part| part.len() as u64);
+        part
+    }
+
+    /// The last part is where the connection will write it next.
+    pub(super) fn handed_over(&mut self) {
+        let scrape = self.scrape.take();
+        self.progress.handed_over(scrape);
+    }
+}
+
 impl Body for Parts {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let part = self.next.next();
-        self.left -= part.as_ref().map_or(0, |part| part.len() as u64);
+        let part = self.take();
         if self.left == 0 {
-            let scrape = self.scrape.take();
-            self.progress.handed_over(scrape);
+            self.handed_over();
         }
         Poll::Ready(part.map(|part| Ok(Frame::data(part))))
     }

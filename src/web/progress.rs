@@ -37,6 +37,8 @@ struct State {
     /// Held until the answers are written.
     permits: Vec<OwnedSemaphorePermit>,
     chosen: bool,
+    /// What is to be written has to wait for the client.
+    blocked: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +60,7 @@ impl Progress {
             scrapes: Vec::new(),
             permits: Vec::new(),
             chosen: false,
+            blocked: false,
         };
         Self { limits, state: Mutex::new(state), evicted: Notify::new() }
     }
@@ -82,6 +85,16 @@ impl Progress {
         if let Stage::Answer { progress, .. } = &mut self.state().stage {
             *progress = Some(Instant::now());
         }
+    }
+
+    /// The last write or flush had to wait, or had not.
+    pub(super) fn block(&self, blocked: bool) {
+        self.state().blocked = blocked;
+    }
+
+    /// Whether something is to be written that the client does not take.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.state().blocked
     }
 
     /// A request's head is complete; its answer begins.
