@@ -170,5 +170,5 @@ where
         // A client may close its side once it has asked, as a shell pipe does.
         .half_close(true)
         .serve_connection(TokioIo::new(socket), service);
-    supervise(pin!(connection), |connection| connection.graceful_shutdown(), progress, stopped).await
+    supervise(pin!(connection), http1::Connection::graceful_shutdown, progress, stopped).await
 }

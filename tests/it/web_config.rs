@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use base64::Engine as _;
 use rustls::ClientConfig;
 
 use crate::command_line::{Api, last_line, stops_cleanly};
@@ -26,7 +27,6 @@ fn config(users: &[&str]) -> String {
 }
 
 fn login(user: &str) -> String {
-    use base64::Engine as _;
     let login = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{user}"));
     format!("Authorization: Basic {login}\r\n")
 }

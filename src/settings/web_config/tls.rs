@@ -119,15 +119,11 @@ fn material<T>(
             None
         }
         (Some(entry), None) => entry.read(accepted, |text| parse(text.as_bytes())),
-        (None, Some(entry)) => {
-            entry.read(accepted, |name| files.named(name).and_then(|bytes| parse(&bytes).map_err(in_the_file)))
-        }
+        (None, Some(entry)) => entry.read(accepted, |name| {
+            files.named(name).and_then(|bytes| parse(&bytes).map_err(|wrong| format!("the file {wrong}")))
+        }),
         (None, None) => None,
     }
-}
-
-fn in_the_file(wrong: String) -> String {
-    format!("the file {wrong}")
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -87,7 +87,7 @@ struct Active {
 
 impl Active {
     fn new(terms: Terms) -> Self {
-        let cost = terms.users.values().map(|hash| pool::cost(hash)).max().unwrap_or_default();
+        let cost = terms.users.values().map(pool::cost).max().unwrap_or_default();
         let books =
             terms.rate_limit.map(|(interval, burst)| (Books::new(interval, burst), Books::new(interval, burst)));
         Self { terms, cost, books }
@@ -147,10 +147,7 @@ impl Guard {
             return limit(active.books.as_ref().map(|(good, _)| good), peer, now);
         }
         let login = headers.get(AUTHORIZATION).and_then(|value| Login::parse(value.as_bytes()));
-        if let Some(login) = &login
-            && let Some(hash) = active.terms.users.get(&login.user)
-            && self.known.has(login, hash)
-        {
+        if login.as_ref().is_some_and(|login| self.known.has(login, active.terms.users.get(&login.user))) {
             return limit(active.books.as_ref().map(|(good, _)| good), peer, now);
         }
         limit(active.books.as_ref().map(|(_, others)| others), peer, now)?;
@@ -162,7 +159,7 @@ impl Guard {
     /// A password that is not known to be right.
     async fn first_time(&self, login: Login, hash: Option<Secret>, cost: u32, peer: IpAddr) -> Result<(), Refusal> {
         let turn = self.pool.turn(peer).await.ok_or(Refusal::TooMany(pool::COME_AGAIN))?;
-        if hash.as_ref().is_some_and(|hash| self.known.has(&login, hash)) {
+        if self.known.has(&login, hash.as_ref()) {
             // Another request with the same password was before this one.
             return Ok(());
         }

@@ -36,7 +36,7 @@ pub(super) struct Turn {
 
 /// A place in the queue; free again when dropped.
 struct Place {
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
     shares: Arc<Mutex<HashMap<IpAddr, usize>>>,
     peer: IpAddr,
 }
@@ -73,9 +73,9 @@ impl Pool {
         if held >= SHARE {
             return None;
         }
-        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
         shares.insert(peer, held + 1);
-        Some(Place { _place: place, shares: Arc::clone(&self.shares), peer })
+        Some(Place { _permit: permit, shares: Arc::clone(&self.shares), peer })
     }
 
     #[cfg(test)]

@@ -50,7 +50,7 @@ pub(super) fn share(peer: IpAddr) -> IpAddr {
             let network = address.to_bits() >> 64 << 64;
             Ipv6Addr::from_bits(if address.is_loopback() { address.to_bits() } else { network }).into()
         }
-        v4 => v4,
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

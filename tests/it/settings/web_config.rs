@@ -2,6 +2,7 @@
 //!
 //! `tests/web_config/*.bad.yaml` fail with the texts of their `*.bad.txt`, which `UPDATE_GOLDEN=1` rewrites.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use tencent_live_exporter::settings::web_config::{Reading, WebConfig, read};
@@ -18,7 +19,6 @@ fn folder() -> Folder {
     authority.server().write(folder.path(), "server");
     authority.server().write(folder.path(), "other");
     std::fs::write(folder.join("clients.crt"), authority.pem()).unwrap();
-    use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(folder.join("server.key"), std::fs::Permissions::from_mode(0o600)).unwrap();
     folder
 }
@@ -121,7 +121,6 @@ fn f12_a_key_of_another_certificate_is_refused() {
 #[test]
 fn k5_a_key_that_everybody_can_read_and_a_cheap_hash_are_warned_of() {
     let folder = folder();
-    use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(folder.join("server.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let hash = bcrypt::hash("x", 4).unwrap();
     let config = reading(&folder, &format!("{TLS}basic_auth_users: {{ bob: \"{hash}\" }}\n")).result.unwrap();

@@ -94,7 +94,7 @@ async fn a_scrape_over_http2_is_reported_when_its_last_byte_has_left_and_not_bef
     let yaml = "tls_server_config: { cert_file: server.crt, key_file: server.key }\n";
     let guard = Arc::new(Guard::new(super::tls::terms(&folder, yaml)).unwrap());
     let server = Server::with(snapshot(7, (0..2_000).map(|i| series(&format!("{i}-{}", "x".repeat(50)), i))), |site| {
-        site.guard = guard
+        site.guard = guard;
     });
     // A window that no page fits in, on a connection that has room for more.
     let (sender, connection) = h2::client::Builder::new()
