@@ -70,7 +70,7 @@ def test(stage):
     (stage.folder / "other.crt").write_bytes((stage.folder / "server.crt").read_bytes())
     write_web_config(stage, "first")
     simulator = stage.simulator(SCENARIO)
-    exporter = stage.exporter(simulator, SETTINGS + "web: {listen_addresses: ['127.0.0.1:0'], config_file: web.yaml}\n")
+    exporter = stage.exporter(simulator, SETTINGS, web="config_file: web.yaml")
     wait_until("the exporter listens", exporter.is_listening, 60)
 
     wait_until("curl is answered", lambda: curl(stage, exporter, "-u", "prometheus:first", "--http2") == "2 200", 60)
