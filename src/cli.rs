@@ -233,9 +233,10 @@ fn demo(flags: &Flags, simulator: &str) -> Result<(), Failure> {
         let port = listeners.first().and_then(|at| at.local_addr().ok()).map_or(0, |at| at.port());
         say(&format!(
             "The simulator plays the cloud, the exporter polls it. Open:\n  \
-             http://localhost:{port}/          status\n  \
-             http://localhost:{port}{path}   what Prometheus scrapes\n  \
+             {scheme}://localhost:{port}/          status\n  \
+             {scheme}://localhost:{port}{path}   what Prometheus scrapes\n  \
              {endpoint}/-/truth   what really happened\nStop with Ctrl-C.\n",
+            scheme = health::scheme(&settings.web),
             path = settings.web.telemetry_path,
             endpoint = simulator.endpoint(),
         ));

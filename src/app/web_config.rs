@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinError;
 use tracing::{error, info, warn};
 
 use super::AppError;
@@ -23,7 +24,14 @@ type Digest = [u8; 32];
 /// The guard of the web server, and what it stands on.
 pub(super) struct Protection {
     pub(super) guard: Arc<Guard>,
-    file: Option<(PathBuf, Looks)>,
+    watched: Option<Watched>,
+}
+
+/// The web config at `file`, and what was read of it last.
+struct Watched {
+    file: PathBuf,
+    files: Vec<PathBuf>,
+    looks: Looks,
 }
 
 /// What the last looks found.
@@ -55,14 +63,15 @@ impl Protection {
     pub(super) fn new(file: Option<&Path>, addresses: &[IpAddr]) -> Result<Self, AppError> {
         let Some(file) = file else {
             warn_of_exposure(&WebConfig::default(), addresses);
-            return Ok(Self { guard: Arc::new(Guard::new(Terms::default())?), file: None });
+            return Ok(Self { guard: Arc::new(Guard::new(Terms::default())?), watched: None });
         };
         let reading = web_config::read(file);
         let config = reading.result?;
         warn_of_exposure(&config, addresses);
         warn_of(&config);
         let guard = Arc::new(Guard::new(terms(config))?);
-        Ok(Self { guard, file: Some((file.to_owned(), Looks::new(reading.digest))) })
+        let watched = Watched { file: file.to_owned(), files: reading.files, looks: Looks::new(reading.digest) };
+        Ok(Self { guard, watched: Some(watched) })
     }
 
     /// Looks for changes until `stopped`.
@@ -72,7 +81,7 @@ impl Protection {
         clock: Arc<dyn Clock>,
         mut stopped: watch::Receiver<bool>,
     ) {
-        let Some((file, mut looks)) = self.file else { return };
+        let Some(mut watched) = self.watched else { return };
         let mut turns = tokio::time::interval(LOOK);
         turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -80,16 +89,32 @@ impl Protection {
                 _ = stopped.wait_for(|stopped| *stopped) => return,
                 _ = turns.tick() => {}
             }
-            let path = file.clone();
-            let Ok(reading) = tokio::task::spawn_blocking(move || web_config::read(&path)).await else {
-                error!(file = %file.display(), "the web config could not be looked at");
-                continue;
-            };
-            if looks.is_news(reading.digest) {
-                let taken = take_up(&self.guard, reading, &file);
-                metrics.web_config_reload(taken, clock.now());
+            match watched.news().await {
+                Ok(None) => {}
+                Ok(Some(reading)) => {
+                    let taken = take_up(&self.guard, reading, &watched.file);
+                    metrics.web_config_reload(taken, clock.now());
+                }
+                Err(error) => error!(file = %watched.file.display(), %error, "the web config could not be looked at"),
             }
         }
+    }
+}
+
+impl Watched {
+    /// What is there now, if it is new and has settled. Reading is left to threads that may wait for a disk.
+    async fn news(&mut self) -> Result<Option<Reading>, JoinError> {
+        let files = self.files.clone();
+        let found = tokio::task::spawn_blocking(move || web_config::digest(&files)).await?;
+        if !self.looks.is_news(found) {
+            return Ok(None);
+        }
+        let file = self.file.clone();
+        let mut reading = tokio::task::spawn_blocking(move || web_config::read(&file)).await?;
+        // Other files may be named now.
+        self.files = std::mem::take(&mut reading.files);
+        self.looks = Looks::new(reading.digest);
+        Ok(Some(reading))
     }
 }
 
@@ -138,6 +163,10 @@ fn warn_of_exposure(config: &WebConfig, addresses: &[IpAddr]) {
         (None, false) => warn!(
             "passwords come in clear over the network: add tls_server_config to the web config, or listen on loopback \
              behind a proxy that has TLS"
+        ),
+        (Some(_), true) if !config.verifies_clients => warn!(
+            "whoever reaches this machine can read the metrics: add basic_auth_users to the web config, or \
+             client_auth_type RequireAndVerifyClientCert"
         ),
         (Some(_), _) => {}
     }

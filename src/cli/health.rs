@@ -17,14 +17,23 @@ pub(super) fn complaint(web: &Web) -> Option<String> {
     let address = web.listen_addresses.first().map(ToString::to_string).unwrap_or_default();
     let address = if address.starts_with(':') { format!("localhost{address}") } else { address };
     let address = address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
-    // That the file is sound was found when the settings were read.
-    let tls = web.config_file.as_deref().and_then(|file| web_config::read(file).result.ok()?.probe);
-    let url = format!("{}://{address}/-/healthy", if tls.is_some() { "https" } else { "http" });
+    let tls = probe(web);
+    let url = format!("{}://{address}/-/healthy", scheme(web));
     match ask(&address, tls.as_ref()) {
         Ok(status) if status.contains(" 200 ") => None,
         Ok(status) => Some(format!("{url} answers: {}", status.trim())),
         Err(error) => Some(format!("{url} does not answer: {error}")),
     }
+}
+
+/// What URLs of an instance that runs with `web` begin with.
+pub(super) fn scheme(web: &Web) -> &'static str {
+    if probe(web).is_some() { "https" } else { "http" }
+}
+
+/// A client for an instance that has TLS. That the file is sound was found when the settings were read.
+fn probe(web: &Web) -> Option<Arc<ClientConfig>> {
+    web.config_file.as_deref().and_then(|file| web_config::read(file).result.ok()?.probe)
 }
 
 /// The first line of the answer.

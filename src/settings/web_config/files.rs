@@ -8,17 +8,36 @@ use sha2::{Digest as _, Sha256};
 use crate::settings::layers;
 use crate::settings::problem::{Problem, ProblemKind, Problems};
 
-/// Reads files and remembers a digest of everything read, failures included.
+/// Reads files and remembers which they were, with a digest of everything read, failures included.
 pub(super) struct Files {
     folder: PathBuf,
-    digest: RefCell<Sha256>,
+    read: RefCell<(Vec<PathBuf>, Sha256)>,
+}
+
+/// The digest of the files at `paths` as they are now.
+pub(super) fn digest(paths: &[PathBuf]) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for path in paths {
+        take_in(&mut digest, &layers::file_bytes(path));
+    }
+    digest.finalize().into()
+}
+
+fn take_in(digest: &mut Sha256, read: &Result<Vec<u8>, String>) {
+    let (kind, content) = match read {
+        Ok(bytes) => (0, bytes.as_slice()),
+        Err(wrong) => (1, wrong.as_bytes()),
+    };
+    digest.update([kind]);
+    digest.update((content.len() as u64).to_be_bytes());
+    digest.update(content);
 }
 
 impl Files {
     /// Relative names start from the folder of `path`.
     pub(super) fn new(path: &Path) -> Self {
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-        Self { folder, digest: RefCell::new(Sha256::new()) }
+        Self { folder, read: RefCell::default() }
     }
 
     /// The text of the web config itself, at `path` as it is.
@@ -48,21 +67,17 @@ impl Files {
         mode.is_ok_and(|mode| mode & 0o004 != 0)
     }
 
-    /// The digest of all that was read so far.
-    pub(super) fn digest(&self) -> [u8; 32] {
-        self.digest.borrow().clone().finalize().into()
+    /// What was read so far, and the digest of it.
+    pub(super) fn into_read(self) -> (Vec<PathBuf>, [u8; 32]) {
+        let (paths, digest) = self.read.into_inner();
+        (paths, digest.finalize().into())
     }
 
     fn bytes(&self, path: &Path) -> Result<Vec<u8>, String> {
         let read = layers::file_bytes(path);
-        let (kind, content) = match &read {
-            Ok(bytes) => (0, bytes.as_slice()),
-            Err(wrong) => (1, wrong.as_bytes()),
-        };
-        let mut digest = self.digest.borrow_mut();
-        digest.update([kind]);
-        digest.update((content.len() as u64).to_be_bytes());
-        digest.update(content);
+        let (paths, digest) = &mut *self.read.borrow_mut();
+        paths.push(path.to_owned());
+        take_in(digest, &read);
         read
     }
 }

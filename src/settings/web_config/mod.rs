@@ -2,8 +2,8 @@
 //!
 //! Promises: every key of the format and no other; all problems at once, in the words of the settings; what is
 //! accepted is whole and can be served as it is, certificates and keys included. What the toolkit takes and rustls cannot
-//! do is refused with what to use instead, never ignored. A reading has a digest of all it read, so that whoever looks
-//! again can tell whether anything changed.
+//! do is refused with what to use instead, never ignored. A reading names the files it read and has a digest of them, so
+//! that whoever looks again can tell whether anything changed.
 //!
 //! Source: github.com/prometheus/exporter-toolkit, `docs/web-configuration.md` and `web/tls_config.go`.
 
@@ -15,7 +15,7 @@ mod users;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,10 +101,18 @@ pub struct RateLimit {
 /// What was found at one time.
 #[derive(Debug)]
 pub struct Reading {
-    /// The same as long as neither the file nor any that it names has changed.
+    /// The files that were read: the web config itself, and those that it names.
+    pub files: Vec<PathBuf>,
+    /// Their [`digest`].
     pub digest: [u8; 32],
     /// What it says, or everything that is wrong with it.
     pub result: Result<WebConfig, Problems>,
+}
+
+/// What tells whether any of the `files` of a [`Reading`] has changed, without a look at what they say.
+#[must_use]
+pub fn digest(files: &[PathBuf]) -> [u8; 32] {
+    files::digest(files)
 }
 
 /// Reads the file at `path` and those that it names; relative names start from its folder.
@@ -126,7 +134,8 @@ pub fn read(path: &Path) -> Reading {
         Some(config) if problems.is_empty() => Ok(config),
         _ => Err(problems.of_file(&name)),
     };
-    Reading { digest: files.digest(), result }
+    let (files, digest) = files.into_read();
+    Reading { files, digest, result }
 }
 
 fn web_config(root: &Section<'_>, files: &Files) -> WebConfig {

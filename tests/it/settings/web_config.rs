@@ -5,7 +5,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use tencent_live_exporter::settings::web_config::{Reading, WebConfig, read};
+use proptest::prelude::*;
+use tencent_live_exporter::settings::web_config::{Reading, WebConfig, digest, read};
 
 use crate::support::certificates::Authority;
 use crate::support::folder::Folder;
@@ -135,18 +136,21 @@ fn k5_a_key_that_everybody_can_read_and_a_cheap_hash_are_warned_of() {
 fn a_digest_changes_with_every_file_that_is_read_and_with_nothing_else() {
     let folder = folder();
     let mut seen = vec![reading(&folder, TLS).digest];
-    assert_eq!(reading(&folder, TLS).digest, seen[0]);
+    let again = reading(&folder, TLS);
+    assert_eq!((again.digest, digest(&again.files)), (seen[0], seen[0]));
+    let names = ["web.yaml", "server.crt", "server.key"].map(|name| folder.join(name));
+    assert_eq!(again.files, names);
     std::fs::write(folder.join("clients.crt"), "not named").unwrap();
     assert_eq!(reading(&folder, TLS).digest, seen[0]);
     seen.push(reading(&folder, &format!("# new\n{TLS}")).digest);
     for name in ["server.key", "server.crt"] {
         std::fs::write(folder.join(name), "broken").unwrap();
-        seen.push(reading(&folder, TLS).digest);
+        seen.push(digest(&again.files));
         std::fs::remove_file(folder.join(name)).unwrap();
-        seen.push(reading(&folder, TLS).digest);
+        seen.push(digest(&again.files));
     }
     std::fs::remove_file(folder.join("web.yaml")).unwrap();
-    seen.push(read(&folder.join("web.yaml")).digest);
+    seen.push(digest(&again.files));
     let count = seen.len();
     seen.sort_unstable();
     seen.dedup();
@@ -160,4 +164,19 @@ fn a_web_config_that_is_not_there_or_no_yaml_is_told_by_its_name() {
     assert_eq!(found, format!("no/such/web.yaml: cannot be read, No such file or directory (os error 2); {accepted}"));
     assert!(wrong(&folder(), "a: [").starts_with("web.yaml: not YAML, "));
     assert!(wrong(&folder(), "- a\n").starts_with("web.yaml: is a list; accepted: a mapping with the keys "));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_web_config_makes_the_reader_panic(
+        section in "(tls_server_config|http_server_config|basic_auth_users|rate_limit|headers)",
+        key in "(cert|key_file|min_version|cipher_suites|client_allowed_sans|http2|headers|burst|interval|a)",
+        value in "(\\PC{0,20}|\\[[a-z, ]{0,9}\\]|\\{[a-z]: [a-z]\\}|\\$2b\\$[0-9]{2}\\$[./A-Za-z0-9]{50,54}|[0-9]{1,30}[a-z]{0,2})",
+    ) {
+        let folder = Folder::new();
+        // Whatever it says of it is fine.
+        drop(reading(&folder, &format!("{section}:\n  {key}: {value}\n")));
+    }
 }

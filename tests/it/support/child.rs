@@ -107,6 +107,13 @@ impl CommandLine {
         self
     }
 
+    /// Keeps a file from everybody else.
+    pub(crate) fn private(self, name: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(self.folder.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+        self
+    }
+
     /// Makes a folder in the process's own.
     pub(crate) fn folder(self, name: &str) -> Self {
         std::fs::create_dir(self.folder.join(name)).unwrap();
