@@ -4,7 +4,7 @@
 //! h2 as far as the client's windows allow and no further; so once the connection has been polled and its socket is not
 //! waiting, all that was given has been written, and the answers that were handed over whole are reported.
 //!
-//! The deadlines are those of the connection, not of its streams: of answers that overlap the first one's counts, so a
+//! The deadlines are those of the connection, not of its streams: of answers that overlap the oldest one's counts, so a
 //! client that keeps one of them waiting loses all. Limits (F6): few streams, small heads, and an end to clients that reset
 //! what they have asked for; h2 itself bounds CONTINUATION frames, resets in waiting, and what it answers to.
 
@@ -19,6 +19,7 @@ use h2::{Reason, RecvStream};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue};
 use hyper::{Method, Request, Response};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
 use super::answer::Parts;
@@ -32,8 +33,8 @@ const STREAMS: u32 = 16;
 /// Requests that a client may take back before it is asked to stop; each answer that it takes whole earns one.
 const RESETS: usize = 64;
 
-/// An answer that is being made or sent: true if it was handed over whole.
-type Answering = Pin<Box<dyn Future<Output = bool> + Send>>;
+/// An answer that is being made or sent, true if it was handed over whole; and when it began.
+type Answering = (Instant, Pin<Box<dyn Future<Output = bool> + Send>>);
 
 /// Answers the requests of one connection until it ends; after `finish`, only those that are being answered.
 pub(super) async fn serve(
@@ -88,7 +89,7 @@ impl Conversation {
     ) -> Poll<Result<(), Broken>> {
         loop {
             let may_reset = &mut self.may_reset;
-            self.answering.retain_mut(|answer| match answer.as_mut().poll(cx) {
+            self.answering.retain_mut(|(_, answer)| match answer.as_mut().poll(cx) {
                 Poll::Pending => true,
                 Poll::Ready(whole) => {
                     *may_reset = if whole { RESETS.min(*may_reset + 1) } else { may_reset.saturating_sub(1) };
@@ -107,6 +108,9 @@ impl Conversation {
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
                 Poll::Pending => break,
             }
+        }
+        if let Some((began, _)) = self.answering.first() {
+            progress.oldest(*began);
         }
         if !progress.is_blocked() {
             for scrape in progress.flushed() {
@@ -131,7 +135,7 @@ impl Conversation {
         }
         progress.request();
         let answer = answer(request, respond, Arc::clone(routes), self.client, Arc::clone(progress));
-        self.answering.push(Box::pin(answer));
+        self.answering.push((Instant::now(), Box::pin(answer)));
     }
 }
 

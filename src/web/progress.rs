@@ -34,7 +34,7 @@ struct State {
     open: usize,
     /// Answers handed over whole that are to be reported once they are written.
     scrapes: Vec<Scrape>,
-    /// Held until the answers are written.
+    /// Of those answers, held until they are written.
     permits: Vec<OwnedSemaphorePermit>,
     chosen: bool,
     /// What is to be written has to wait for the client.
@@ -106,14 +106,19 @@ impl Progress {
         }
     }
 
-    /// Keeps `permit` until the answer is written or the connection ends.
-    pub(super) fn hold(&self, permit: OwnedSemaphorePermit) {
-        self.state().permits.push(permit);
+    /// Of several answers at a time, the one that is waited for longest began at `since`.
+    pub(super) fn oldest(&self, oldest: Instant) {
+        if let Stage::Answer { since, .. } = &mut self.state().stage {
+            *since = oldest;
+        }
     }
 
-    /// The last part of an answer is about to be buffered.
-    pub(super) fn handed_over(&self, scrape: Option<Scrape>) {
-        self.state().scrapes.extend(scrape);
+    /// The last part of an answer is about to be buffered. Its permit is kept until the answer is written or the
+    /// connection ends.
+    pub(super) fn handed_over(&self, scrape: Option<Scrape>, permit: Option<OwnedSemaphorePermit>) {
+        let mut state = self.state();
+        state.scrapes.extend(scrape);
+        state.permits.extend(permit);
     }
 
     /// An answer's body is gone, handed over or not.
@@ -132,8 +137,8 @@ impl Progress {
             } else {
                 Stage::Silent { since, served: true, looked: false }
             };
-            state.permits.clear();
         }
+        state.permits.clear();
         std::mem::take(&mut state.scrapes)
     }
 
@@ -204,7 +209,7 @@ mod tests {
         progress.read(100);
         progress.request();
         assert_eq!(progress.flushed(), []);
-        progress.handed_over(Some(scrape()));
+        progress.handed_over(Some(scrape()), None);
         progress.closed();
         assert_eq!(progress.flushed(), [scrape()]);
         assert_eq!(progress.flushed(), []);

@@ -75,12 +75,7 @@ impl Routes {
         let mut answer = match self.site.guard.check(path, request.headers(), client.0).await {
             Err(refusal) => refusal.answer(),
             Ok(()) => match self.permit(path) {
-                Ok(permit) => {
-                    if let Some(permit) = permit {
-                        progress.hold(permit);
-                    }
-                    self.answer(&request, client).await
-                }
+                Ok(permit) => Answer { permit, ..self.answer(&request, client).await },
                 Err(_) => self.at_limit(),
             },
         };

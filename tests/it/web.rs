@@ -175,6 +175,8 @@ impl Server {
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // Heads are written in pieces, and none of them waits for the last one's acknowledgement.
+        stream.set_nodelay(true).unwrap();
         stream
     }
 

@@ -10,7 +10,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::support::certificates::{Authority, tls};
 
-use super::tls::server;
+use super::tls::{server, server_of};
 use super::*;
 
 type Stream = TlsStream<tokio::net::TcpStream>;
@@ -89,13 +89,8 @@ async fn http2_can_be_switched_off() {
 #[tokio::test]
 async fn a_scrape_over_http2_is_reported_when_its_last_byte_has_left_and_not_before() {
     let authority = Authority::new();
-    let folder = crate::support::folder::Folder::new();
-    authority.server().write(folder.path(), "server");
-    let yaml = "tls_server_config: { cert_file: server.crt, key_file: server.key }\n";
-    let guard = Arc::new(Guard::new(super::tls::terms(&folder, yaml)).unwrap());
-    let server = Server::with(snapshot(7, (0..2_000).map(|i| series(&format!("{i}-{}", "x".repeat(50)), i))), |site| {
-        site.guard = guard;
-    });
+    let big = snapshot(7, (0..2_000).map(|i| series(&format!("{i}-{}", "x".repeat(50)), i)));
+    let server = server_of(&authority, big, |_| {});
     // A window that no page fits in, on a connection that has room for more.
     let (sender, connection) = h2::client::Builder::new()
         .initial_window_size(50_000)
@@ -126,6 +121,36 @@ async fn a_scrape_over_http2_is_reported_when_its_last_byte_has_left_and_not_bef
     assert!(body.data().await.is_none_or(|end| end.unwrap().is_empty()));
     assert_eq!(server.next_scrape().generation, 7);
     server.no_scrape();
+}
+
+#[tokio::test]
+async fn an_answer_that_waits_holds_its_own_place_among_the_requests_and_no_other() {
+    let authority = Authority::new();
+    let big = snapshot(7, (0..2_000).map(|i| series(&format!("{i}-{}", "x".repeat(50)), i)));
+    let server = server_of(&authority, big, |site| site.max_requests = 2);
+    let (sender, connection) = h2::client::Builder::new()
+        .initial_window_size(50_000)
+        .initial_connection_window_size(1 << 24)
+        .handshake::<_, Bytes>(shake_hands(&server, &authority).await)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let mut ready = sender.clone().ready().await.unwrap();
+    let (answer, _) = ready.send_request(request("GET", "/metrics"), true).unwrap();
+    let waiting = answer.await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(ask(&sender, "GET", "/").await.status(), 200);
+    }
+    let mut ready = sender.clone().ready().await.unwrap();
+    let (answer, _) = ready.send_request(request("GET", "/metrics"), true).unwrap();
+    let waiting_too = answer.await.unwrap();
+    assert_eq!((waiting.status(), waiting_too.status()), (hyper::StatusCode::OK, hyper::StatusCode::OK));
+    assert_eq!(ask(&sender, "GET", "/").await.status(), 503);
+    drop((waiting, waiting_too));
+    let clock = tencent_live_exporter::clock::SystemClock::new();
+    while ask(&sender, "GET", "/").await.status() == 503 {
+        assert!(clock.elapsed() < PATIENCE, "the places of those that left are free again");
+    }
 }
 
 #[tokio::test]

@@ -23,12 +23,21 @@ pub(super) fn terms(folder: &Folder, yaml: &str) -> Terms {
 
 /// A server whose certificate `authority` vouches for, with `more` keys beside it.
 pub(super) fn server(authority: &Authority, more: &str, change: impl FnOnce(&mut Site)) -> Server {
+    with_keys(authority, more, snapshot(7, [series("room", 1)]), change)
+}
+
+/// The same with another page.
+pub(super) fn server_of(authority: &Authority, snapshot: Snapshot, change: impl FnOnce(&mut Site)) -> Server {
+    with_keys(authority, "", snapshot, change)
+}
+
+fn with_keys(authority: &Authority, more: &str, snapshot: Snapshot, change: impl FnOnce(&mut Site)) -> Server {
     let folder = Folder::new();
     authority.server().write(folder.path(), "server");
     std::fs::write(folder.join("clients.crt"), authority.pem()).unwrap();
     let yaml = format!("tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n{more}");
     let guard = Arc::new(Guard::new(terms(&folder, &yaml)).unwrap());
-    Server::with(snapshot(7, [series("room", 1)]), |site| {
+    Server::with(snapshot, |site| {
         site.guard = guard;
         change(site);
     })
