@@ -1,8 +1,8 @@
 //! Which clients are believed by their certificates.
 //!
 //! rustls verifies chains; what Go has beside that is here: to ask for a certificate and take any, and to insist on a
-//! name. Whoever proves to hold the server's own key is let in as well: the health check of this program, which reads
-//! the same configuration, has no other certificate to show.
+//! name. Where it is so wanted, whoever proves to hold the server's own key is let in as well: the health check of this
+//! program, which reads the same configuration, has no other certificate to show.
 
 use std::sync::Arc;
 

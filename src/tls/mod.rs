@@ -7,6 +7,7 @@
 mod client_auth;
 mod probe;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
@@ -73,28 +74,54 @@ pub enum TlsError {
     Versions(#[source] rustls::Error),
 }
 
-/// The server configuration for `terms`.
-///
-/// # Errors
-/// Where the terms do not fit together.
-pub fn server_config(terms: Terms) -> Result<Arc<ServerConfig>, TlsError> {
-    let provider =
-        Arc::new(CryptoProvider { cipher_suites: terms.suites, kx_groups: terms.groups, ..ring::default_provider() });
-    let verifier = client_auth::verifier(
-        terms.client_auth,
-        terms.client_roots,
-        terms.client_names,
-        terms.chain.first().cloned(),
-        &provider,
-    )?;
+/// The server's side of TLS, ready to shake hands.
+#[derive(Debug, Clone)]
+pub struct Server {
+    anybody: Arc<ServerConfig>,
+    this_machine: Arc<ServerConfig>,
+}
+
+impl Server {
+    /// The server's side for `terms`.
+    ///
+    /// # Errors
+    /// Where the terms do not fit together.
+    pub fn new(terms: &Terms) -> Result<Self, TlsError> {
+        let anybody = server_config(terms, None)?;
+        let own = terms.chain.first().filter(|_| terms.client_auth != ClientAuth::NoClientCert);
+        let this_machine = match own {
+            Some(own) => server_config(terms, Some(own.clone()))?,
+            None => Arc::clone(&anybody),
+        };
+        Ok(Self { anybody, this_machine })
+    }
+
+    /// How to shake hands with `peer`. From loopback the server's own certificate is good enough for a client, which the
+    /// health check of this program shows.
+    #[must_use]
+    pub fn for_peer(&self, peer: IpAddr) -> &Arc<ServerConfig> {
+        if peer.to_canonical().is_loopback() { &self.this_machine } else { &self.anybody }
+    }
+}
+
+/// The configuration for `terms`, with which a client that shows `own` passes.
+fn server_config(terms: &Terms, own: Option<CertificateDer<'static>>) -> Result<Arc<ServerConfig>, TlsError> {
+    let provider = Arc::new(CryptoProvider {
+        cipher_suites: terms.suites.clone(),
+        kx_groups: terms.groups.clone(),
+        ..ring::default_provider()
+    });
+    let (roots, names) = (terms.client_roots.clone(), terms.client_names.clone());
+    let verifier = client_auth::verifier(terms.client_auth, roots, names, own, &provider)?;
     let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&terms.versions)
         .map_err(TlsError::Versions)?
         .with_client_cert_verifier(verifier);
-    let mut config = config.with_single_cert(terms.chain, terms.key).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => TlsError::OtherKey,
-        other => TlsError::Certificate(other),
-    })?;
+    let mut config =
+        config.with_single_cert(terms.chain.clone(), terms.key.clone_key()).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => TlsError::OtherKey,
+            other => TlsError::Certificate(other),
+        })?;
     config.ignore_client_order = terms.own_order;
     config.alpn_protocols = if terms.http2 { vec![HTTP2.to_vec(), HTTP1.to_vec()] } else { vec![HTTP1.to_vec()] };
     Ok(Arc::new(config))

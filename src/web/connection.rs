@@ -55,7 +55,7 @@ enum End<T> {
 /// Answers the requests of one connection until it ends, is too slow, has to make room, or `stopped`.
 pub(super) async fn run(stream: TcpStream, seat: Seat, routes: Arc<Routes>, mut stopped: watch::Receiver<bool>) {
     let progress = &seat.progress;
-    let end = match routes.tls() {
+    let end = match routes.tls(seat.peer) {
         None => http1(stream, &seat, &routes, &mut stopped).await,
         Some(config) => {
             let shaken = supervise(pin!(handshake(stream, config, progress)), |_| {}, progress, &mut stopped).await;

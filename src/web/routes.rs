@@ -52,9 +52,9 @@ impl Routes {
         (self.site.on_disconnected)(connection);
     }
 
-    /// How the next connection is encrypted.
-    pub(super) fn tls(&self) -> Option<Arc<ServerConfig>> {
-        self.site.guard.tls()
+    /// How a connection of `peer` is encrypted.
+    pub(super) fn tls(&self, peer: IpAddr) -> Option<Arc<ServerConfig>> {
+        self.site.guard.tls(peer)
     }
 
     /// The time for the header `Date`, which hyper adds by itself but h2 does not.

@@ -20,9 +20,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::{HeaderName, HeaderValue};
-use rustls::{ClientConfig, ServerConfig};
+use rustls::ClientConfig;
 
 use crate::secret::Secret;
+use crate::tls::Server;
 
 use super::layers;
 use super::problem::Problems;
@@ -74,7 +75,7 @@ pub(super) static ROOT: Shape = Shape::Section(&[
 #[derive(Debug, Clone, Default)]
 pub struct WebConfig {
     /// The server's side of TLS; absent without it.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<Server>,
     /// The side of a client on this machine that asks for health; there with `tls`.
     pub probe: Option<Arc<ClientConfig>>,
     /// Whether a client needs a certificate that somebody vouches for.

@@ -6,11 +6,11 @@ use rustls::crypto::SupportedKxGroup;
 use rustls::crypto::ring::{ALL_KX_GROUPS, DEFAULT_CIPHER_SUITES};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
+use rustls::{ClientConfig, SupportedCipherSuite, SupportedProtocolVersion};
 
 use crate::settings::problem::{Problem, ProblemKind};
 use crate::settings::section::{Entry, Section};
-use crate::tls::{self, ClientAuth, Terms, TlsError};
+use crate::tls::{self, ClientAuth, Server, Terms, TlsError};
 
 use super::files::Files;
 use super::go_names::{self, CURVES_ACCEPTED, VERSIONS_ACCEPTED, Version};
@@ -33,7 +33,7 @@ const CLIENT_AUTH: [(&str, ClientAuth); 6] = [
 /// Both sides of TLS, as far as there is any.
 #[derive(Default)]
 pub(super) struct Tls {
-    pub(super) server: Option<Arc<ServerConfig>>,
+    pub(super) server: Option<Server>,
     pub(super) probe: Option<Arc<ClientConfig>>,
     pub(super) verifies_clients: bool,
 }
@@ -78,7 +78,7 @@ pub(super) fn read(root: &Section<'_>, http2: bool, files: &Files, warnings: &mu
         let key = format!("{NAME}.{key}");
         section.report(Problem::new(ProblemKind::Contradiction, key, wrong, accepted));
     };
-    let server = match tls::server_config(terms) {
+    let server = match Server::new(&terms) {
         Ok(server) => server,
         Err(error) => {
             let (key, accepted) = match &error {

@@ -36,12 +36,13 @@ use self::rate::Books;
 use super::answer::Answer;
 use super::routes::HEALTHY_PATH;
 use crate::secret::Secret;
+use crate::tls::Server;
 
 /// Who may ask, and how it is encrypted. The default: everybody, and not at all.
 #[derive(Debug, Clone, Default)]
 pub struct Terms {
     /// The server's side of TLS.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<Server>,
     /// Headers of every answer, over the ones it has.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Users with the bcrypt hashes of their passwords; without any everybody may ask.
@@ -129,9 +130,9 @@ impl Guard {
         Ok(())
     }
 
-    /// How the next connection is encrypted.
-    pub(super) fn tls(&self) -> Option<Arc<ServerConfig>> {
-        self.active.load().terms.tls.clone()
+    /// How a connection of `peer` is encrypted.
+    pub(super) fn tls(&self, peer: IpAddr) -> Option<Arc<ServerConfig>> {
+        self.active.load().terms.tls.as_ref().map(|tls| Arc::clone(tls.for_peer(peer)))
     }
 
     /// Whether a request for `path` from `peer` with these headers is answered.

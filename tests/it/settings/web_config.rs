@@ -4,6 +4,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use tencent_live_exporter::settings::web_config::{Reading, WebConfig, digest, read};
@@ -72,7 +73,11 @@ fn the_example_is_accepted_and_changes_nothing_but_tls() {
     assert!(config.headers.is_empty() && config.users.is_empty() && config.rate_limit.is_none());
     assert_eq!(config.warnings, [""; 0]);
     let plain = sound(TLS);
-    let (ours, default) = (config.tls.unwrap(), plain.tls.unwrap());
+    let [ours, default] = [config, plain].map(|config| {
+        let tls = config.tls.unwrap();
+        assert!(Arc::ptr_eq(tls.for_peer([127, 0, 0, 1].into()), tls.for_peer([192, 0, 2, 1].into())));
+        Arc::clone(tls.for_peer([192, 0, 2, 1].into()))
+    });
     assert_eq!(ours.ignore_client_order, default.ignore_client_order);
     assert_eq!(ours.alpn_protocols, default.alpn_protocols);
     let suites = |config: &rustls::ServerConfig| {
@@ -107,7 +112,10 @@ fn what_stands_in_the_file_itself_is_as_good_as_a_file() {
         indented("clients.crt")
     );
     let config = reading(&folder, &yaml).result.unwrap_or_else(|problems| panic!("{problems}"));
-    assert!(config.tls.is_some() && config.verifies_clients);
+    assert!(config.verifies_clients);
+    let tls = config.tls.unwrap();
+    let same = Arc::ptr_eq(tls.for_peer([127, 0, 0, 1].into()), tls.for_peer([192, 0, 2, 1].into()));
+    assert!(!same, "the server's own certificate is good enough from this machine only");
 }
 
 #[test]

@@ -223,3 +223,37 @@ fn f12_clients_are_believed_as_the_configuration_says() {
         }
     }
 }
+
+#[test]
+fn f12_the_servers_own_certificate_is_believed_of_loopback_alone() {
+    let authority = Authority::new();
+    let folder = Folder::new();
+    let own = authority.server();
+    own.write(folder.path(), "server");
+    std::fs::write(folder.join("clients.crt"), Authority::new().pem()).unwrap();
+    let yaml = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n  client_ca_file: clients.crt\n  \
+                client_auth_type: RequireAndVerifyClientCert\n";
+    let tls = terms(&folder, yaml).tls.unwrap();
+    let with_own = authority.client(rustls::ALL_VERSIONS, &[], Some(&own));
+    for (peer, expected) in [([127, 0, 0, 1], true), ([192, 0, 2, 1], false)] {
+        assert_eq!(shake_hands(tls.for_peer(peer.into()), &with_own), expected, "{peer:?}");
+    }
+}
+
+/// Whether a server and a client come to terms, without a network.
+fn shake_hands(server: &Arc<rustls::ServerConfig>, client: &Arc<rustls::ClientConfig>) -> bool {
+    let mut server = rustls::ServerConnection::new(Arc::clone(server)).unwrap();
+    let mut client = rustls::ClientConnection::new(Arc::clone(client), "localhost".try_into().unwrap()).unwrap();
+    while server.is_handshaking() || client.is_handshaking() {
+        let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
+        client.write_tls(&mut to_server).unwrap();
+        server.read_tls(&mut to_server.as_slice()).unwrap();
+        if server.process_new_packets().is_err() {
+            return false;
+        }
+        server.write_tls(&mut to_client).unwrap();
+        client.read_tls(&mut to_client.as_slice()).unwrap();
+        client.process_new_packets().unwrap();
+    }
+    true
+}
