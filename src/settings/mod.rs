@@ -5,6 +5,7 @@
 //! everything has a default, and the environment's `TENCENTCLOUD_SECRET_ID` and `TENCENTCLOUD_SECRET_KEY` are enough.
 //!
 //! The line: `yaml` and `layers` make one tree of texts, `schema` checks its keys, `section` reads values out of it.
+//! `web_config` reads the file of `web.config_file` with the same means.
 //! Other rooms have options of their own; mapping these onto those is left to the place that wires rooms together.
 
 mod accounts;

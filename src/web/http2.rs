@@ -105,18 +105,17 @@ impl Conversation {
                     self.begin(request, respond, routes, progress);
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.into())),
-                Poll::Ready(None) => return Poll::Ready(Ok(())),
+                Poll::Ready(None) => {
+                    report(routes, progress);
+                    return Poll::Ready(Ok(()));
+                }
                 Poll::Pending => break,
             }
         }
         if let Some((began, _)) = self.answering.first() {
             progress.oldest(*began);
         }
-        if !progress.is_blocked() {
-            for scrape in progress.flushed() {
-                routes.scraped(scrape);
-            }
-        }
+        report(routes, progress);
         Poll::Pending
     }
 
@@ -136,6 +135,15 @@ impl Conversation {
         progress.request();
         let answer = answer(request, respond, Arc::clone(routes), self.client, Arc::clone(progress));
         self.answering.push((Instant::now(), Box::pin(answer)));
+    }
+}
+
+/// Reports what was handed over before the connection was polled, unless some of it may not have left.
+fn report(routes: &Routes, progress: &Progress) {
+    if !progress.may_owe() {
+        for scrape in progress.flushed() {
+            routes.scraped(scrape);
+        }
     }
 }
 

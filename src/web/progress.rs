@@ -37,8 +37,17 @@ struct State {
     /// Of those answers, held until they are written.
     permits: Vec<OwnedSemaphorePermit>,
     chosen: bool,
-    /// What is to be written has to wait for the client.
-    blocked: bool,
+    outlet: Outlet,
+}
+
+/// Whether what is to be written gets out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outlet {
+    Open,
+    /// The last write or flush has to wait for the client.
+    Blocked,
+    /// The client has closed its side.
+    Closed,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +69,7 @@ impl Progress {
             scrapes: Vec::new(),
             permits: Vec::new(),
             chosen: false,
-            blocked: false,
+            outlet: Outlet::Open,
         };
         Self { limits, state: Mutex::new(state), evicted: Notify::new() }
     }
@@ -89,12 +98,21 @@ impl Progress {
 
     /// The last write or flush had to wait, or had not.
     pub(super) fn block(&self, blocked: bool) {
-        self.state().blocked = blocked;
+        let outlet = &mut self.state().outlet;
+        if *outlet != Outlet::Closed {
+            *outlet = if blocked { Outlet::Blocked } else { Outlet::Open };
+        }
     }
 
-    /// Whether something is to be written that the client does not take.
-    pub(super) fn is_blocked(&self) -> bool {
-        self.state().blocked
+    /// The client has closed its side.
+    pub(super) fn read_out(&self) {
+        self.state().outlet = Outlet::Closed;
+    }
+
+    /// Whether something may be left to write: the client does not take it, or has closed its side, upon which h2 gives
+    /// up what it holds.
+    pub(super) fn may_owe(&self) -> bool {
+        self.state().outlet != Outlet::Open
     }
 
     /// A request's head is complete; its answer begins.

@@ -68,9 +68,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let bytes = buffer.filled().len() - before;
         // What HTTP/2 sends between requests is no beginning of a head.
-        let of_head = if self.reports.is_some() { buffer.filled().len() - before } else { 0 };
-        self.progress.read(of_head);
+        self.progress.read(if self.reports.is_some() { bytes } else { 0 });
+        if read.is_ready() && bytes == 0 {
+            self.progress.read_out();
+        }
         read
     }
 }

@@ -222,14 +222,27 @@ async fn f6_heads_without_end_and_empty_frames_end_the_connection() {
 }
 
 #[tokio::test]
-async fn stopping_finishes_what_is_being_read_over_http2() {
+async fn stopping_finishes_what_is_being_read_over_http2_and_closes_what_is_silent() {
     let authority = Authority::new();
-    let mut server = server(&authority, "", |_| {});
+    let big = snapshot(7, (0..2_000).map(|i| series(&format!("{i}-{}", "x".repeat(50)), i)));
+    let mut server = server_of(&authority, big, |_| {});
+    let (idle, idle_connection) = connect(&server, &authority).await;
+    let idle_ended = tokio::spawn(idle_connection);
+    assert_eq!(ask(&idle, "GET", "/-/healthy").await.status(), 200);
     let (sender, connection) = connect(&server, &authority).await;
     let ended = tokio::spawn(connection);
-    assert_eq!(ask(&sender, "GET", "/metrics").await.status(), 200);
-    server.next_scrape();
+    let mut ready = sender.clone().ready().await.unwrap();
+    let (answer, _) = ready.send_request(request("GET", "/metrics"), true).unwrap();
+    let mut body = answer.await.unwrap().into_body();
     server.stop.take().unwrap().send(()).unwrap();
-    let _ = tokio::time::timeout(PATIENCE, ended).await.expect("an idle connection is closed").unwrap();
+    let _ = tokio::time::timeout(PATIENCE, idle_ended).await.expect("an idle connection is closed").unwrap();
+    let mut last = Bytes::new();
+    while let Some(chunk) = tokio::time::timeout(PATIENCE, body.data()).await.expect("more of the page") {
+        last = chunk.unwrap();
+        body.flow_control().release_capacity(last.len()).unwrap();
+    }
+    assert!(last.ends_with(b"\n"));
+    server.next_scrape();
+    let _ = tokio::time::timeout(PATIENCE, ended).await.expect("the connection is closed then").unwrap();
     server.stopped.recv_timeout(PATIENCE).expect("the server ends");
 }
