@@ -2,7 +2,7 @@
 //!
 //! An answer is done when its last byte has left, and only below hyper can that be seen. Each part of a body is given to
 //! h2 as far as the client's windows allow and no further; so once the connection has been polled and its socket is not
-//! waiting, all that was given has been written, and the answers that were handed over whole are reported.
+//! waiting, all that was given has been written, and the answers that were given whole and not taken back are reported.
 //!
 //! The deadlines are those of the connection, not of its streams: of answers that overlap the oldest one's counts, so a
 //! client that keeps one of them waiting loses all. Limits (F6): few streams, small heads, and an end to clients that reset
@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
-use h2::{Reason, RecvStream};
+use h2::{Reason, RecvStream, SendStream};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue};
 use hyper::{Method, Request, Response};
 use tokio::sync::Notify;
@@ -33,8 +33,14 @@ const STREAMS: u32 = 16;
 /// Requests that a client may take back before it is asked to stop; each answer that it takes whole earns one.
 const RESETS: usize = 64;
 
-/// An answer that is being made or sent, true if it was handed over whole; and when it began.
-type Answering = (Instant, Pin<Box<dyn Future<Output = bool> + Send>>);
+/// When an answer began, and what becomes of it; nothing where the client did not take it whole.
+type Answering = (Instant, Pin<Box<dyn Future<Output = Option<Sent>> + Send>>);
+
+/// An answer that h2 has to the last byte, and its stream unless it had no body.
+struct Sent {
+    stream: Option<SendStream<Bytes>>,
+    parts: Parts,
+}
 
 /// Answers the requests of one connection until it ends; after `finish`, only those that are being answered.
 pub(super) async fn serve(
@@ -55,6 +61,7 @@ pub(super) async fn serve(
     let mut conversation = Conversation {
         connection,
         answering: Vec::new(),
+        sent: Vec::new(),
         may_reset: RESETS,
         client: (seat.peer, seat.number),
         is_over: false,
@@ -74,6 +81,8 @@ pub(super) async fn serve(
 struct Conversation {
     connection: Connection<Socket<TlsStream<Wire>>, Bytes>,
     answering: Vec<Answering>,
+    /// Some of these may not have left yet.
+    sent: Vec<Sent>,
     may_reset: usize,
     client: (std::net::IpAddr, u64),
     /// The client has been asked to stop.
@@ -88,11 +97,15 @@ impl Conversation {
         progress: &Arc<Progress>,
     ) -> Poll<Result<(), Broken>> {
         loop {
-            let may_reset = &mut self.may_reset;
+            let (sent, may_reset) = (&mut self.sent, &mut self.may_reset);
             self.answering.retain_mut(|(_, answer)| match answer.as_mut().poll(cx) {
                 Poll::Pending => true,
-                Poll::Ready(whole) => {
-                    *may_reset = if whole { RESETS.min(*may_reset + 1) } else { may_reset.saturating_sub(1) };
+                Poll::Ready(Some(whole)) => {
+                    sent.push(whole);
+                    false
+                }
+                Poll::Ready(None) => {
+                    *may_reset = may_reset.saturating_sub(1);
                     false
                 }
             });
@@ -106,7 +119,7 @@ impl Conversation {
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.into())),
                 Poll::Ready(None) => {
-                    report(routes, progress);
+                    self.report(cx, routes, progress);
                     return Poll::Ready(Ok(()));
                 }
                 Poll::Pending => break,
@@ -115,8 +128,27 @@ impl Conversation {
         if let Some((began, _)) = self.answering.first() {
             progress.oldest(*began);
         }
-        report(routes, progress);
+        self.report(cx, routes, progress);
         Poll::Pending
+    }
+
+    /// Reports what h2 had whole before the connection was polled, unless some of it may not have left.
+    fn report(&mut self, cx: &mut Context<'_>, routes: &Routes, progress: &Progress) {
+        if progress.may_owe() {
+            return;
+        }
+        for mut sent in self.sent.drain(..) {
+            // With a reset h2 forgets what it had.
+            if sent.stream.is_some_and(|mut stream| stream.poll_reset(cx).is_ready()) {
+                self.may_reset = self.may_reset.saturating_sub(1);
+            } else {
+                self.may_reset = RESETS.min(self.may_reset + 1);
+                sent.parts.handed_over();
+            }
+        }
+        for scrape in progress.flushed() {
+            routes.scraped(scrape);
+        }
     }
 
     fn begin(
@@ -126,7 +158,8 @@ impl Conversation {
         routes: &Arc<Routes>,
         progress: &Arc<Progress>,
     ) {
-        if self.answering.len() >= STREAMS as usize {
+        let streams = STREAMS as usize;
+        if self.answering.len() >= streams || self.sent.len() >= 4 * streams {
             // Streams that were reset are still being let go of.
             respond.send_reset(Reason::REFUSED_STREAM);
             self.may_reset = self.may_reset.saturating_sub(1);
@@ -135,15 +168,6 @@ impl Conversation {
         progress.request();
         let answer = answer(request, respond, Arc::clone(routes), self.client, Arc::clone(progress));
         self.answering.push((Instant::now(), Box::pin(answer)));
-    }
-}
-
-/// Reports what was handed over before the connection was polled, unless some of it may not have left.
-fn report(routes: &Routes, progress: &Progress) {
-    if !progress.may_owe() {
-        for scrape in progress.flushed() {
-            routes.scraped(scrape);
-        }
     }
 }
 
@@ -164,7 +188,7 @@ async fn answer(
     routes: Arc<Routes>,
     client: (std::net::IpAddr, u64),
     progress: Arc<Progress>,
-) -> bool {
+) -> Option<Sent> {
     let mut counted = Counted(Some(Arc::clone(&progress)));
     let is_head = request.method() == Method::HEAD;
     let request = request.map(|body| HasBody(!body.is_end_stream()));
@@ -178,14 +202,14 @@ async fn answer(
         });
         match made.await {
             Some(Ok::<_, Infallible>(response)) => response,
-            None => return false,
+            None => return None,
         }
     };
     // From here on the body tells.
     counted.0 = None;
     send(response, &mut respond, is_head, routes.date()).await.unwrap_or_else(|error| {
         tracing::debug!(peer = %client.0, %error, "an answer was not taken");
-        false
+        None
     })
 }
 
@@ -195,7 +219,7 @@ async fn send(
     respond: &mut SendResponse<Bytes>,
     is_head: bool,
     date: Option<HeaderValue>,
-) -> Result<bool, h2::Error> {
+) -> Result<Option<Sent>, h2::Error> {
     let (mut head, mut parts) = response.into_parts();
     // Not for HTTP/2: a stream ends by itself.
     head.headers.remove(CONNECTION);
@@ -204,7 +228,7 @@ async fn send(
     let ends = is_head || parts.left() == 0;
     let mut stream = respond.send_response(Response::from_parts(head, ()), ends)?;
     if ends {
-        return Ok(true);
+        return Ok(Some(Sent { stream: None, parts }));
     }
     while let Some(mut part) = parts.take() {
         while !part.is_empty() {
@@ -212,7 +236,7 @@ async fn send(
             while stream.capacity() == 0 {
                 match std::future::poll_fn(|cx| stream.poll_capacity(cx)).await {
                     Some(room) => room?,
-                    None => return Ok(false),
+                    None => return Ok(None),
                 };
             }
             let chunk = part.split_to(part.len().min(stream.capacity()));
@@ -220,6 +244,5 @@ async fn send(
             stream.send_data(chunk, last)?;
         }
     }
-    parts.handed_over();
-    Ok(true)
+    Ok(Some(Sent { stream: Some(stream), parts }))
 }
