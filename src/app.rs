@@ -1,5 +1,8 @@
 //! Where the rooms are wired together, and nowhere else.
 
+mod web_config;
+
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
+use self::web_config::Protection;
 use crate::clock::{Clock, SystemClock};
 use crate::ledger::{Ledger, LedgerError, SqliteLedger};
 use crate::live::{self, Client, ClientOptions, Credentials, KeyFile, Provider};
@@ -21,7 +25,7 @@ use crate::session::Name;
 use crate::settings::{self, CredentialSource, ListenAddress, Settings, StatePath};
 pub use crate::sim::{Keys, Scenario, Simulator};
 use crate::status::Board;
-use crate::web::{self, Limits, Site};
+use crate::web::{self, GuardError, Limits, Site};
 
 /// How long answers in hand may take at the end. The whole stop stays below five seconds.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -62,6 +66,12 @@ pub enum AppError {
         #[source]
         source: crate::poller::PassError,
     },
+    /// What the web config says is wrong; it was sound when the settings were read.
+    #[error(transparent)]
+    WebConfig(#[from] settings::Problems),
+    /// The web server cannot be guarded.
+    #[error("the web server")]
+    Guard(#[from] GuardError),
     /// Something that must not happen.
     #[error("{0}")]
     Broken(String),
@@ -80,6 +90,7 @@ pub enum AppError {
 struct House {
     clock: Arc<dyn Clock>,
     board: Arc<Board>,
+    metrics: Arc<OwnMetrics>,
     keeper: KeeperHandle,
     keeper_ended: oneshot::Receiver<Result<(), LedgerError>>,
     loops: Vec<(String, AccountLoop<Client>)>,
@@ -99,8 +110,8 @@ pub async fn run(
 ) -> Result<(), AppError> {
     let mut house = build(&settings, settings.series.hold_max)?;
     let names: Vec<&str> = house.loops.iter().map(|(name, _)| name.as_str()).collect();
-    let addresses: Vec<String> =
-        listeners.iter().filter_map(|at| at.local_addr().ok()).map(|at| at.to_string()).collect();
+    let bound: Vec<SocketAddr> = listeners.iter().filter_map(|at| at.local_addr().ok()).collect();
+    let addresses: Vec<String> = bound.iter().map(ToString::to_string).collect();
     info!(
         version = BUILD.version,
         revision = BUILD.revision,
@@ -109,6 +120,8 @@ pub async fn run(
         state = %state_name(&settings),
         "started"
     );
+    let bound: Vec<IpAddr> = bound.iter().map(SocketAddr::ip).collect();
+    let protection = Protection::new(settings.web.config_file.as_deref(), &bound)?;
     let (stopping, stopped) = watch::channel(false);
     let mut loops = JoinSet::new();
     for (_, account) in house.loops.drain(..) {
@@ -118,6 +131,7 @@ pub async fn run(
     let site = Site {
         telemetry_path: settings.web.telemetry_path.clone(),
         max_requests: usize::try_from(settings.web.max_requests).unwrap_or(usize::MAX),
+        guard: Arc::clone(&protection.guard),
         exposition: Arc::clone(&house.exposition),
         board: Arc::clone(&house.board),
         clock: Arc::clone(&house.clock),
@@ -126,6 +140,7 @@ pub async fn run(
         on_disconnected: Box::new(move |connection| disconnected.disconnected(connection)),
         limits: Limits::default(),
     };
+    tokio::spawn(protection.keep(Arc::clone(&house.metrics), Arc::clone(&house.clock), stopped.clone()));
     let mut web_stopped = stopped.clone();
     let web_stop = async move {
         // A sender that is gone has stopped too.
@@ -184,6 +199,7 @@ fn build(settings: &Settings, hold_max: Duration) -> Result<House, AppError> {
         .map_err(|error| AppError::Broken(format!("the metrics contradict each other: {error}")))?;
     let metrics = Arc::new(metrics);
     metrics.config_reload(true, clock.now());
+    metrics.web_config_reload(true, clock.now());
     let board = Arc::new(Board::new(names, interval * STUCK_INTERVALS, clock.elapsed()));
     let ledger: Box<dyn Ledger> = match &settings.state.path {
         StatePath::Memory => Box::new(SqliteLedger::in_memory()?),
@@ -208,7 +224,7 @@ fn build(settings: &Settings, hold_max: Duration) -> Result<House, AppError> {
         loops.push((account.name.clone(), AccountLoop::new(options)));
     }
     let exposition = Arc::new(Exposition::new(keeper.snapshot(), Arc::clone(&metrics), settings.web.created_lines));
-    Ok(House { clock, board, keeper, keeper_ended, loops, exposition })
+    Ok(House { clock, board, metrics, keeper, keeper_ended, loops, exposition })
 }
 
 fn start_keeper(

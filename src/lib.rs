@@ -18,6 +18,7 @@
 //!       0  reason       why pushes end: taxonomy and matching
 //!       0  clock        wall time and elapsed time
 //!       0  secret       text that must never be printed
+//!       0  tls          TLS on the server side: certificates, keys, which clients are believed
 //!       0  status       what the loops say about themselves
 //! beside   sim          the fake cloud; knows reason and clock only
 //! beside   planted      mistakes to order, for the simulation to catch; constantly none but in tests
@@ -55,4 +56,5 @@ pub mod signing;
 pub mod sim;
 pub mod status;
 pub mod telemetry;
+pub mod tls;
 pub mod web;

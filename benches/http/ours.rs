@@ -9,7 +9,7 @@ use tencent_live_exporter::metrics::BUILD;
 use tencent_live_exporter::poller::{Keeper, KeeperHandle};
 use tencent_live_exporter::publication::labels::Choice;
 use tencent_live_exporter::status::Board;
-use tencent_live_exporter::web::{self, Limits, Site};
+use tencent_live_exporter::web::{self, Guard, Limits, Site, Terms};
 
 use crate::series::{self, Changes, Where};
 
@@ -31,6 +31,7 @@ pub(super) async fn serve(keeper: KeeperHandle, count: u64, commits: u32, change
         telemetry_path: "/metrics".to_owned(),
         // No scraper is to be sent away.
         max_requests: 0,
+        guard: Arc::new(Guard::new(Terms::default()).expect("the system has random numbers")),
         exposition: Arc::new(series::exposition(&keeper.snapshot(), &series::own())),
         board: Arc::new(Board::new([series::ACCOUNT.to_owned()], Duration::from_secs(90), clock.elapsed())),
         clock,

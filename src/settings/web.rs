@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
 
 use super::endpoint::is_host_name;
 use super::problem::{Problem, ProblemKind};
-use super::section::Section;
+use super::section::{Entry, Section};
+use super::web_config;
 
 const ADDRESS_ACCEPTED: &str = "addresses such as :19267, 127.0.0.1:19267 or [::1]:19267, each once";
 const PATH_ACCEPTED: &str = "a path such as /metrics, other than /, /disconnects and what is below /api and /-";
@@ -22,6 +24,8 @@ pub struct Web {
     pub max_requests: u64,
     /// Whether OpenMetrics pages carry `_created` lines.
     pub created_lines: bool,
+    /// The file about TLS, passwords, headers and the rate limit; sound when the settings were read.
+    pub config_file: Option<PathBuf>,
 }
 
 impl Default for Web {
@@ -31,22 +35,38 @@ impl Default for Web {
             telemetry_path: "/metrics".to_owned(),
             max_requests: 40,
             created_lines: false,
+            config_file: None,
         }
     }
 }
 
 impl Web {
-    pub(super) fn read(section: &Section<'_>) -> Self {
+    pub(super) fn read(section: &Section<'_>, folder: Option<&Path>) -> Self {
         let default = Self::default();
-        if let Some(entry) = section.entry("config_file").filter(|entry| !entry.text.is_empty()) {
-            // To start without the protection that was asked for would be worse than not to start.
-            entry.refuse(ProblemKind::BadValue, "TLS and basic auth are not built in yet", "an empty value");
-        }
         Self {
             listen_addresses: listen_addresses(section).unwrap_or(default.listen_addresses),
             telemetry_path: section.read("telemetry_path", default.telemetry_path, PATH_ACCEPTED, telemetry_path).value,
             max_requests: section.number("max_requests", default.max_requests, 0..=100_000),
             created_lines: section.choice("created_lines", default.created_lines, &[("true", true), ("false", false)]),
+            config_file: section.entry("config_file").and_then(|entry| config_file(section, &entry, folder)),
+        }
+    }
+}
+
+/// The path of the file, which is read once to find what is wrong with it; blank for none.
+fn config_file(section: &Section<'_>, entry: &Entry<'_>, folder: Option<&Path>) -> Option<PathBuf> {
+    if entry.text.is_empty() {
+        return None;
+    }
+    let path = match folder {
+        Some(folder) if entry.is_in_file() => folder.join(entry.text),
+        _ => PathBuf::from(entry.text),
+    };
+    match web_config::read(&path).result {
+        Ok(_) => Some(path),
+        Err(problems) => {
+            section.report_all(problems);
+            None
         }
     }
 }

@@ -12,6 +12,8 @@ use hyper::header::{
 };
 use hyper::{Response, StatusCode};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::Progress;
 use crate::publication::Scrape;
 
@@ -36,6 +38,8 @@ pub(super) struct Answer {
     pub(super) response: Response<Vec<Bytes>>,
     /// What to report once it is written whole.
     pub(super) scrape: Option<Scrape>,
+    /// Its place among the requests answered at a time, until it is written.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Answer {
@@ -45,7 +49,7 @@ impl Answer {
         let headers = response.headers_mut();
         headers.extend(PROTECTION);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Self { response, scrape: None }
+        Self { response, scrape: None, permit: None }
     }
 
     pub(super) fn text(status: StatusCode, text: impl Into<String>) -> Self {
@@ -73,6 +77,7 @@ impl Answer {
             left: parts.iter().map(|part| part.len() as u64).sum(),
             next: parts.into_iter(),
             scrape: self.scrape,
+            permit: self.permit,
             progress,
         })
     }
@@ -84,7 +89,28 @@ pub(super) struct Parts {
     next: std::vec::IntoIter<Bytes>,
     left: u64,
     scrape: Option<Scrape>,
+    permit: Option<OwnedSemaphorePermit>,
     progress: Arc<Progress>,
+}
+
+impl Parts {
+    /// Bytes that have not been taken yet.
+    pub(super) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The next part, for a connection that says by itself when the last one is handed over.
+    pub(super) fn take(&mut self) -> Option<Bytes> {
+        let part = self.next.next();
+        self.left -= part.as_ref().map_or(0, |part| part.len() as u64);
+        part
+    }
+
+    /// The last part is where the connection will write it next.
+    pub(super) fn handed_over(&mut self) {
+        let (scrape, permit) = (self.scrape.take(), self.permit.take());
+        self.progress.handed_over(scrape, permit);
+    }
 }
 
 impl Body for Parts {
@@ -92,11 +118,9 @@ impl Body for Parts {
     type Error = std::convert::Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let part = self.next.next();
-        self.left -= part.as_ref().map_or(0, |part| part.len() as u64);
+        let part = self.take();
         if self.left == 0 {
-            let scrape = self.scrape.take();
-            self.progress.handed_over(scrape);
+            self.handed_over();
         }
         Poll::Ready(part.map(|part| Ok(Frame::data(part))))
     }

@@ -1,19 +1,23 @@
-//! The HTTP server: metrics, health, landing page.
+//! The HTTP server: metrics, health, landing page; encrypted and for those who have a password, where it is so set.
 //!
 //! Promises: a scrape never waits for the API, the disk or another client; every answer, errors included, carries the
 //! same protective headers and repeats nothing of the request; a client that is slow, silent or many is cut off or
 //! made to wait before a well-behaved one notices; a [`Scrape`] is reported only once its last byte has been written.
 //!
 //! hyper speaks HTTP/1.1 one connection at a time, and every deadline is ours: hyper's own head timeout also ends
-//! idle connections, which a scraper with a long interval relies on. Routes are a fixed list; there is nothing to
+//! idle connections, which a scraper with a long interval relies on. HTTP/2, over TLS only, is spoken by h2 without hyper
+//! between, which cannot tell when an answer has left. Routes are a fixed list; there is nothing to
 //! traverse. Wiring, settings and the meaning of health belong to others.
 
 mod answer;
+mod auth;
 mod connection;
+mod http2;
 mod landing;
 mod progress;
 mod routes;
 mod seats;
+mod socket;
 
 use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
 use std::sync::Arc;
@@ -23,7 +27,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+pub use self::auth::{Guard, GuardError, LONGEST_PASSWORD, Terms};
 use self::progress::Progress;
+pub use self::routes::PATHS;
 use self::routes::Routes;
 use self::seats::{Seat, Seats};
 use crate::clock::Clock;
@@ -38,6 +44,8 @@ pub struct Site {
     pub telemetry_path: String,
     /// Most requests answered at a time, health probes not counted; 0 for no limit.
     pub max_requests: usize,
+    /// Who may ask, and how it is encrypted.
+    pub guard: Arc<Guard>,
     /// Makes the metrics page.
     pub exposition: Arc<Exposition>,
     /// How the accounts are doing.
@@ -63,7 +71,8 @@ impl std::fmt::Debug for Site {
 /// What a client may take of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// From accepting a connection, or from the first byte of a later request, to the end of the request's head.
+    /// From accepting a connection, or from the first byte of a later request, to the end of the request's head. The
+    /// handshake of TLS is in it.
     pub head: Duration,
     /// Between two requests of one connection. Scrapers keep theirs open over their interval.
     pub idle: Duration,

@@ -34,9 +34,20 @@ struct State {
     open: usize,
     /// Answers handed over whole that are to be reported once they are written.
     scrapes: Vec<Scrape>,
-    /// Held until the answers are written.
+    /// Of those answers, held until they are written.
     permits: Vec<OwnedSemaphorePermit>,
     chosen: bool,
+    outlet: Outlet,
+}
+
+/// Whether what is to be written gets out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outlet {
+    Open,
+    /// The last write or flush has to wait for the client.
+    Blocked,
+    /// The client has closed its side.
+    Closed,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +69,7 @@ impl Progress {
             scrapes: Vec::new(),
             permits: Vec::new(),
             chosen: false,
+            outlet: Outlet::Open,
         };
         Self { limits, state: Mutex::new(state), evicted: Notify::new() }
     }
@@ -84,6 +96,25 @@ impl Progress {
         }
     }
 
+    /// The last write or flush had to wait, or had not.
+    pub(super) fn block(&self, blocked: bool) {
+        let outlet = &mut self.state().outlet;
+        if *outlet != Outlet::Closed {
+            *outlet = if blocked { Outlet::Blocked } else { Outlet::Open };
+        }
+    }
+
+    /// The client has closed its side.
+    pub(super) fn read_out(&self) {
+        self.state().outlet = Outlet::Closed;
+    }
+
+    /// Whether something may be left to write: the client does not take it, or has closed its side, upon which h2 gives
+    /// up what it holds.
+    pub(super) fn may_owe(&self) -> bool {
+        self.state().outlet != Outlet::Open
+    }
+
     /// A request's head is complete; its answer begins.
     pub(super) fn request(&self) {
         let mut state = self.state();
@@ -93,14 +124,19 @@ impl Progress {
         }
     }
 
-    /// Keeps `permit` until the answer is written or the connection ends.
-    pub(super) fn hold(&self, permit: OwnedSemaphorePermit) {
-        self.state().permits.push(permit);
+    /// Of several answers at a time, the one that is waited for longest began at `since`.
+    pub(super) fn oldest(&self, oldest: Instant) {
+        if let Stage::Answer { since, .. } = &mut self.state().stage {
+            *since = oldest;
+        }
     }
 
-    /// The last part of an answer is about to be buffered.
-    pub(super) fn handed_over(&self, scrape: Option<Scrape>) {
-        self.state().scrapes.extend(scrape);
+    /// The last part of an answer is about to be buffered. Its permit is kept until the answer is written or the
+    /// connection ends.
+    pub(super) fn handed_over(&self, scrape: Option<Scrape>, permit: Option<OwnedSemaphorePermit>) {
+        let mut state = self.state();
+        state.scrapes.extend(scrape);
+        state.permits.extend(permit);
     }
 
     /// An answer's body is gone, handed over or not.
@@ -119,8 +155,8 @@ impl Progress {
             } else {
                 Stage::Silent { since, served: true, looked: false }
             };
-            state.permits.clear();
         }
+        state.permits.clear();
         std::mem::take(&mut state.scrapes)
     }
 
@@ -191,7 +227,7 @@ mod tests {
         progress.read(100);
         progress.request();
         assert_eq!(progress.flushed(), []);
-        progress.handed_over(Some(scrape()));
+        progress.handed_over(Some(scrape()), None);
         progress.closed();
         assert_eq!(progress.flushed(), [scrape()]);
         assert_eq!(progress.flushed(), []);

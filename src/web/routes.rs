@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::body::{Body as _, Incoming};
 use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue,
     RETRY_AFTER, USER_AGENT, VARY,
 };
 use hyper::{Method, Request, Response, StatusCode};
+use rustls::ServerConfig;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::answer::{Answer, Parts};
@@ -18,8 +18,18 @@ use super::{Progress, Site, landing};
 use crate::metrics::exposition::{self, Filter};
 use crate::publication::{Scrape, Scraper};
 
+/// Whether the program lives; the one path that needs no password.
+pub(super) const HEALTHY_PATH: &str = "/-/healthy";
+
+/// Every path there is, beside that of the metrics.
+pub const PATHS: [&str; 5] = ["/", landing::STYLE_PATH, HEALTHY_PATH, "/-/ready", "/-/reload"];
+
 /// The address of a client and the number of its connection.
 pub(super) type Client = (IpAddr, u64);
+
+/// Whether a request has a body, which is all there is to know of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HasBody(pub(super) bool);
 
 /// The site with its limit on requests at a time.
 #[derive(Debug)]
@@ -42,24 +52,35 @@ impl Routes {
         (self.site.on_disconnected)(connection);
     }
 
+    /// How a connection of `peer` is encrypted.
+    pub(super) fn tls(&self, peer: IpAddr) -> Option<Arc<ServerConfig>> {
+        self.site.guard.tls(peer)
+    }
+
+    /// The time for the header `Date`, which hyper adds by itself but h2 does not.
+    pub(super) fn date(&self) -> Option<HeaderValue> {
+        let now = jiff::Timestamp::from_second(self.site.clock.now()).ok()?;
+        let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).ok()?;
+        HeaderValue::try_from(text).ok()
+    }
+
     /// Answers one request, however odd, without a look at its body.
     pub(super) async fn respond(
         &self,
-        request: Request<Incoming>,
+        request: Request<HasBody>,
         client: Client,
         progress: Arc<Progress>,
     ) -> Result<Response<Parts>, Infallible> {
-        let has_body = !request.body().is_end_stream();
-        let mut answer = match self.permit(request.uri().path()) {
-            Ok(permit) => {
-                if let Some(permit) = permit {
-                    progress.hold(permit);
-                }
-                self.answer(&request, client).await
-            }
-            Err(_) => self.at_limit(),
+        let path = request.uri().path();
+        let mut answer = match self.site.guard.check(path, request.headers(), client.0).await {
+            Err(refusal) => refusal.answer(),
+            Ok(()) => match self.permit(path) {
+                Ok(permit) => Answer { permit, ..self.answer(&request, client).await },
+                Err(_) => self.at_limit(),
+            },
         };
-        if has_body {
+        answer = self.site.guard.dress(answer);
+        if request.body().0 {
             // Nothing here takes a body; what comes after one that nobody reads cannot be told from it.
             answer = answer.with(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -80,12 +101,11 @@ impl Routes {
         Answer::text(StatusCode::SERVICE_UNAVAILABLE, text).with(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
-    async fn answer(&self, request: &Request<Incoming>, client: Client) -> Answer {
+    async fn answer(&self, request: &Request<HasBody>, client: Client) -> Answer {
         let path = request.uri().path();
         let method = request.method();
         let reads = method == Method::GET || method == Method::HEAD;
-        let known = path == self.site.telemetry_path
-            || matches!(path, "/" | landing::STYLE_PATH | "/-/healthy" | "/-/ready" | "/-/reload");
+        let known = path == self.site.telemetry_path || PATHS.contains(&path);
         match path {
             _ if !known => Answer::not_found(),
             "/-/reload" if method == Method::POST || method == Method::PUT => {
@@ -94,14 +114,14 @@ impl Routes {
             "/-/reload" => Answer::not_allowed("POST, PUT"),
             _ if !reads => Answer::not_allowed("GET, HEAD"),
             _ if path == self.site.telemetry_path => self.metrics(request, client).await,
-            "/-/healthy" => self.healthy(),
+            HEALTHY_PATH => self.healthy(),
             "/-/ready" => self.ready(),
             landing::STYLE_PATH => landing::style(),
             _ => landing::page(&self.site),
         }
     }
 
-    async fn metrics(&self, request: &Request<Incoming>, (peer, connection): Client) -> Answer {
+    async fn metrics(&self, request: &Request<HasBody>, (peer, connection): Client) -> Answer {
         let headers = request.headers();
         let offer = exposition::format(&all(headers, &ACCEPT));
         let coding = exposition::coding(&all(headers, &ACCEPT_ENCODING));

@@ -22,4 +22,5 @@ mod simulation;
 mod simulator;
 mod support;
 mod web;
+mod web_config;
 mod zones;

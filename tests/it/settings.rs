@@ -15,6 +15,8 @@ use tencent_live_exporter::settings::{
     StatePath, Web, load,
 };
 
+mod web_config;
+
 type Pairs = Vec<(String, String)>;
 
 /// In every secret of the test files, and nowhere else.
@@ -139,7 +141,13 @@ fn the_defaults_are_those_of_the_contract() {
     let listen_addresses = vec![ListenAddress::parse(":19267").unwrap()];
     assert_eq!(
         settings.web,
-        Web { listen_addresses, telemetry_path: "/metrics".into(), max_requests: 40, created_lines: false }
+        Web {
+            listen_addresses,
+            telemetry_path: "/metrics".into(),
+            max_requests: 40,
+            created_lines: false,
+            config_file: None
+        }
     );
     assert_eq!(settings.log, Log { level: LogLevel::Info, format: LogFormat::Logfmt });
     assert!(settings.reasons.is_empty());

@@ -1,7 +1,7 @@
 //! What scrapers, browsers and bad clients get from the HTTP server.
 #![expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -15,14 +15,20 @@ use tencent_live_exporter::publication::{
 };
 use tencent_live_exporter::reason::{Class, Reason};
 use tencent_live_exporter::status::Board;
-use tencent_live_exporter::web::{Limits, Site, serve};
+use tencent_live_exporter::web::{Guard, Limits, Site, Terms, serve};
 
 #[path = "web/clients.rs"]
 mod clients;
 #[path = "web/hostile.rs"]
 mod hostile;
+#[path = "web/http2.rs"]
+mod http2;
 #[path = "web/pages.rs"]
 mod pages;
+#[path = "web/passwords.rs"]
+mod passwords;
+#[path = "web/tls.rs"]
+mod tls;
 
 /// Longest a test waits for what should happen at once.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -138,6 +144,7 @@ impl Server {
         let mut site = Site {
             telemetry_path: "/metrics".to_owned(),
             max_requests: 40,
+            guard: Arc::new(Guard::new(Terms::default()).unwrap()),
             exposition: Arc::new(exposition(snapshot, false)),
             board: Arc::clone(&board),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -168,6 +175,8 @@ impl Server {
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // Heads are written in pieces, and none of them waits for the last one's acknowledgement.
+        stream.set_nodelay(true).unwrap();
         stream
     }
 
@@ -202,7 +211,7 @@ impl Drop for Server {
     }
 }
 
-fn send(stream: &mut TcpStream, method: &str, path: &str, headers: &[(&str, &str)]) {
+fn send(stream: &mut impl Write, method: &str, path: &str, headers: &[(&str, &str)]) {
     let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let headers = headers.concat();
     write!(stream, "{method} {path} HTTP/1.1\r\nHost: exporter\r\n{headers}\r\n").unwrap();
@@ -217,7 +226,7 @@ struct Answer {
 
 impl Answer {
     /// Reads one answer, leaving the connection open.
-    fn read(stream: &mut TcpStream, method: &str) -> Self {
+    fn read(stream: &mut impl Read, method: &str) -> Self {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];

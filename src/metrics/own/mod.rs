@@ -122,6 +122,8 @@ pub struct OwnMetrics {
     state_commit: Histogram,
     reload_successful: IntGauge,
     reload_success: IntGauge,
+    web_reload_successful: IntGauge,
+    web_reload_success: IntGauge,
 }
 
 impl OwnMetrics {
@@ -156,6 +158,8 @@ impl OwnMetrics {
             state_commit: histogram(&registry, &names::STATE_COMMIT_DURATION, vectors::COMMIT_BUCKETS)?,
             reload_successful: int_gauge(&registry, &names::CONFIG_LAST_RELOAD_SUCCESSFUL)?,
             reload_success: int_gauge(&registry, &names::CONFIG_LAST_RELOAD_SUCCESS)?,
+            web_reload_successful: int_gauge(&registry, &names::WEB_CONFIG_LAST_RELOAD_SUCCESSFUL)?,
+            web_reload_success: int_gauge(&registry, &names::WEB_CONFIG_LAST_RELOAD_SUCCESS)?,
             registry,
         };
         own.poll_interval.set(poll_interval.as_secs_f64());
@@ -241,6 +245,14 @@ impl OwnMetrics {
         self.reload_successful.set(i64::from(success));
         if success {
             self.reload_success.set(now);
+        }
+    }
+
+    /// The file of `web.config_file` was read, and taken or refused.
+    pub fn web_config_reload(&self, success: bool, now: UnixSeconds) {
+        self.web_reload_successful.set(i64::from(success));
+        if success {
+            self.web_reload_success.set(now);
         }
     }
 
