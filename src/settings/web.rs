@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::endpoint::is_host_name;
+use super::external_url::{ACCEPTED as URL_ACCEPTED, ExternalUrl};
 use super::problem::{Problem, ProblemKind};
 use super::section::Section;
 
@@ -20,6 +21,10 @@ pub struct Web {
     pub telemetry_path: String,
     /// Most scrapes answered at a time, up to 100,000; 0 for no limit.
     pub max_requests: u64,
+    /// Whether `/-/reload` is there for whoever can reach it.
+    pub enable_lifecycle: bool,
+    /// The URL under which people reach this, where that is not its own address.
+    pub external_url: Option<ExternalUrl>,
     /// Whether OpenMetrics pages carry `_created` lines.
     pub created_lines: bool,
 }
@@ -30,6 +35,8 @@ impl Default for Web {
             listen_addresses: vec![ListenAddress { host: String::new(), port: 19_267 }],
             telemetry_path: "/metrics".to_owned(),
             max_requests: 40,
+            enable_lifecycle: false,
+            external_url: None,
             created_lines: false,
         }
     }
@@ -42,11 +49,15 @@ impl Web {
             // To start without the protection that was asked for would be worse than not to start.
             entry.refuse(ProblemKind::BadValue, "TLS and basic auth are not built in yet", "an empty value");
         }
+        let external_url = section.entry("external_url").filter(|entry| !entry.text.is_empty());
+        let switch = [("true", true), ("false", false)];
         Self {
             listen_addresses: listen_addresses(section).unwrap_or(default.listen_addresses),
             telemetry_path: section.read("telemetry_path", default.telemetry_path, PATH_ACCEPTED, telemetry_path).value,
             max_requests: section.number("max_requests", default.max_requests, 0..=100_000),
-            created_lines: section.choice("created_lines", default.created_lines, &[("true", true), ("false", false)]),
+            enable_lifecycle: section.choice("enable_lifecycle", default.enable_lifecycle, &switch),
+            external_url: external_url.and_then(|entry| entry.read(URL_ACCEPTED, ExternalUrl::parse)),
+            created_lines: section.choice("created_lines", default.created_lines, &switch),
         }
     }
 }

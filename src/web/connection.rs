@@ -12,8 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::routes::Routes;
-use super::{Progress, Seat};
+use super::{Progress, Seat, Serving};
 
 /// Longest request line and headers in bytes.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -28,7 +27,7 @@ enum End {
 }
 
 /// Answers the requests of one connection until it ends, is too slow, has to make room, or `stopped`.
-pub(super) async fn run(stream: TcpStream, seat: Seat, routes: Arc<Routes>, mut stopped: watch::Receiver<bool>) {
+pub(super) async fn run(stream: TcpStream, seat: Seat, routes: Arc<Serving>, mut stopped: watch::Receiver<bool>) {
     let progress = Arc::clone(&seat.progress);
     let socket = Socket { stream, progress: Arc::clone(&progress), routes: Arc::clone(&routes) };
     let service = service_fn(|request| {
@@ -84,7 +83,7 @@ pub(super) async fn run(stream: TcpStream, seat: Seat, routes: Arc<Routes>, mut 
 struct Socket {
     stream: TcpStream,
     progress: Arc<Progress>,
-    routes: Arc<Routes>,
+    routes: Arc<Serving>,
 }
 
 impl AsyncRead for Socket {

@@ -29,7 +29,7 @@ pub(super) fn page(site: &Site) -> Answer {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { "Tencent Live Exporter" }
-                link rel="stylesheet" href=(STYLE_PATH);
+                link rel="stylesheet" href=(site.link(STYLE_PATH));
             }
             body {
                 h1 { "Tencent Live Exporter" }
@@ -41,9 +41,9 @@ pub(super) fn page(site: &Site) -> Answer {
                 }
                 h2 { "Pages" }
                 ul {
-                    li { a href=(site.telemetry_path) { "Metrics" } }
-                    li { a href="/-/healthy" { "Health" } }
-                    li { a href="/-/ready" { "Readiness" } }
+                    li { a href=(site.link(&site.telemetry_path)) { "Metrics" } }
+                    li { a href=(site.link("/-/healthy")) { "Health" } }
+                    li { a href=(site.link("/-/ready")) { "Readiness" } }
                 }
                 h2 { "Accounts" }
                 div.wide {

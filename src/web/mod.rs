@@ -14,28 +14,35 @@ mod landing;
 mod progress;
 mod routes;
 mod seats;
+mod serving;
 
 use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::progress::Progress;
-use self::routes::Routes;
 use self::seats::{Seat, Seats};
+pub use self::serving::Serving;
 use crate::clock::Clock;
 use crate::metrics::BuildInfo;
 use crate::metrics::exposition::Exposition;
 use crate::publication::Scrape;
 use crate::status::Board;
 
+/// Somebody's wish for a reload, with the way back for what came of it: nothing to say, or why the old settings stay.
+pub type ReloadWish = oneshot::Sender<Result<(), String>>;
+
 /// What there is to serve.
 pub struct Site {
     /// Path of the metrics page, with its leading slash. At `/` it takes the landing page's place.
     pub telemetry_path: String,
+    /// What the paths of links begin with: the path under which a proxy shows this, or nothing. Each page is there below
+    /// it too, so that it makes no difference whether the proxy takes it off.
+    pub external_path: String,
     /// Most requests answered at a time, health probes not counted; 0 for no limit.
     pub max_requests: usize,
     /// Makes the metrics page.
@@ -50,8 +57,18 @@ pub struct Site {
     pub on_scraped: Box<dyn Fn(Scrape) + Send + Sync>,
     /// Called with the number of each connection that has ended; must return at once.
     pub on_disconnected: Box<dyn Fn(u64) + Send + Sync>,
+    /// Takes wishes for a reload; absent where the lifecycle API is not enabled.
+    pub reload: Option<mpsc::Sender<ReloadWish>>,
     /// How long and how many.
     pub limits: Limits,
+}
+
+impl Site {
+    /// Where a link to `path`, which begins with a slash, leads.
+    #[must_use]
+    pub fn link(&self, path: &str) -> String {
+        format!("{}{path}", self.external_path)
+    }
 }
 
 impl std::fmt::Debug for Site {
@@ -90,12 +107,15 @@ impl Default for Limits {
     }
 }
 
-/// Serves `site` on all `listeners` until `shutdown` completes, then lets the answers in hand be finished for at most
-/// `drain`.
-pub async fn serve(listeners: Vec<TcpListener>, site: Arc<Site>, shutdown: impl Future<Output = ()>, drain: Duration) {
+/// Serves on all `listeners` until `shutdown` completes, then lets the answers in hand be finished for at most `drain`.
+pub async fn serve(
+    listeners: Vec<TcpListener>,
+    routes: Arc<Serving>,
+    shutdown: impl Future<Output = ()>,
+    drain: Duration,
+) {
     let (stop, stopped) = watch::channel(false);
-    let seats = Arc::new(Seats::new(site.limits));
-    let routes = Arc::new(Routes::new(site));
+    let seats = Arc::new(Seats::new(routes.site().limits));
     let mut doors = JoinSet::new();
     for listener in listeners {
         doors.spawn(open_door(listener, Arc::clone(&routes), Arc::clone(&seats), stopped.clone(), drain));
@@ -112,7 +132,7 @@ pub async fn serve(listeners: Vec<TcpListener>, site: Arc<Site>, shutdown: impl 
 /// Accepts connections until told to stop, then waits for them.
 async fn open_door(
     listener: TcpListener,
-    routes: Arc<Routes>,
+    routes: Arc<Serving>,
     seats: Arc<Seats>,
     mut stopped: watch::Receiver<bool>,
     drain: Duration,

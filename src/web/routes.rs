@@ -11,7 +11,7 @@ use hyper::header::{
     RETRY_AFTER, USER_AGENT, VARY,
 };
 use hyper::{Method, Request, Response, StatusCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
 use super::answer::{Answer, Parts};
 use super::{Progress, Site, landing};
@@ -34,6 +34,20 @@ impl Routes {
         Self { requests: (limit > 0).then(|| Arc::new(Semaphore::new(limit))), site }
     }
 
+    /// The routes of the site that takes this one's place.
+    pub(super) fn followed_by(&self, site: Arc<Site>) -> Self {
+        let next = Self::new(Arc::clone(&site));
+        if site.max_requests == self.site.max_requests {
+            Self { requests: self.requests.clone(), ..next }
+        } else {
+            next
+        }
+    }
+
+    pub(super) fn site(&self) -> Arc<Site> {
+        Arc::clone(&self.site)
+    }
+
     pub(super) fn scraped(&self, scrape: Scrape) {
         (self.site.on_scraped)(scrape);
     }
@@ -50,12 +64,13 @@ impl Routes {
         progress: Arc<Progress>,
     ) -> Result<Response<Parts>, Infallible> {
         let has_body = !request.body().is_end_stream();
-        let mut answer = match self.permit(request.uri().path()) {
+        let path = self.inner_path(request.uri().path());
+        let mut answer = match self.permit(path) {
             Ok(permit) => {
                 if let Some(permit) = permit {
                     progress.hold(permit);
                 }
-                self.answer(&request, client).await
+                self.answer(&request, path, client).await
             }
             Err(_) => self.at_limit(),
         };
@@ -64,6 +79,21 @@ impl Routes {
             answer = answer.with(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(answer.on(progress))
+    }
+
+    /// A path without the external one before it, where it would lead nowhere with it.
+    fn inner_path<'p>(&self, path: &'p str) -> &'p str {
+        let inner = path.strip_prefix(&self.site.external_path).filter(|_| !self.knows(path));
+        match inner {
+            Some("") => "/",
+            Some(inner) if inner.starts_with('/') => inner,
+            _ => path,
+        }
+    }
+
+    fn knows(&self, path: &str) -> bool {
+        path == self.site.telemetry_path
+            || matches!(path, "/" | landing::STYLE_PATH | "/-/healthy" | "/-/ready" | "/-/reload")
     }
 
     /// A place among the requests that are answered at a time; none is needed without a limit, and for health, which
@@ -80,17 +110,12 @@ impl Routes {
         Answer::text(StatusCode::SERVICE_UNAVAILABLE, text).with(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
-    async fn answer(&self, request: &Request<Incoming>, client: Client) -> Answer {
-        let path = request.uri().path();
+    async fn answer(&self, request: &Request<Incoming>, path: &str, client: Client) -> Answer {
         let method = request.method();
         let reads = method == Method::GET || method == Method::HEAD;
-        let known = path == self.site.telemetry_path
-            || matches!(path, "/" | landing::STYLE_PATH | "/-/healthy" | "/-/ready" | "/-/reload");
         match path {
-            _ if !known => Answer::not_found(),
-            "/-/reload" if method == Method::POST || method == Method::PUT => {
-                Answer::text(StatusCode::FORBIDDEN, "lifecycle API is not enabled\n")
-            }
+            _ if !self.knows(path) => Answer::not_found(),
+            "/-/reload" if method == Method::POST || method == Method::PUT => self.reload().await,
             "/-/reload" => Answer::not_allowed("POST, PUT"),
             _ if !reads => Answer::not_allowed("GET, HEAD"),
             _ if path == self.site.telemetry_path => self.metrics(request, client).await,
@@ -98,6 +123,26 @@ impl Routes {
             "/-/ready" => self.ready(),
             landing::STYLE_PATH => landing::style(),
             _ => landing::page(&self.site),
+        }
+    }
+
+    async fn reload(&self) -> Answer {
+        let Some(wishes) = &self.site.reload else {
+            let text = "the lifecycle API is not enabled; start with --web.enable-lifecycle or send SIGHUP\n";
+            return Answer::text(StatusCode::FORBIDDEN, text);
+        };
+        let (wish, outcome) = oneshot::channel();
+        let stopping = || Answer::text(StatusCode::SERVICE_UNAVAILABLE, "stopping, nothing is reloaded any more\n");
+        if wishes.send(wish).await.is_err() {
+            return stopping();
+        }
+        match outcome.await {
+            Ok(Ok(())) => Answer::text(StatusCode::OK, "the settings were taken up\n"),
+            Ok(Err(why)) => {
+                let text = format!("the settings were not taken up, the old ones stay:\n{why}\n");
+                Answer::text(StatusCode::INTERNAL_SERVER_ERROR, text)
+            }
+            Err(_) => stopping(),
         }
     }
 

@@ -139,7 +139,14 @@ fn the_defaults_are_those_of_the_contract() {
     let listen_addresses = vec![ListenAddress::parse(":19267").unwrap()];
     assert_eq!(
         settings.web,
-        Web { listen_addresses, telemetry_path: "/metrics".into(), max_requests: 40, created_lines: false }
+        Web {
+            listen_addresses,
+            telemetry_path: "/metrics".into(),
+            max_requests: 40,
+            enable_lifecycle: false,
+            external_url: None,
+            created_lines: false,
+        }
     );
     assert_eq!(settings.log, Log { level: LogLevel::Info, format: LogFormat::Logfmt });
     assert!(settings.reasons.is_empty());
@@ -213,7 +220,7 @@ fn every_key_of_the_file_is_taken() {
 }
 
 /// Every key with a value other than its default, and what it changes.
-const VARIABLES: [(&str, &str); 30] = [
+const VARIABLES: [(&str, &str); 32] = [
     ("accounts[0].name", "other"),
     ("accounts[0].site", "international"),
     ("accounts[0].endpoint", "https://live.example.com"),
@@ -243,6 +250,8 @@ const VARIABLES: [(&str, &str); 30] = [
     ("state.client_ip", "full"),
     ("web.telemetry_path", "/m"),
     ("web.max_requests", "41"),
+    ("web.enable_lifecycle", "true"),
+    ("web.external_url", "https://ops.example.com/live"),
     ("web.created_lines", "true"),
 ];
 

@@ -116,7 +116,6 @@ impl Machine {
         let board = Board::new([ACCOUNT.to_owned()], Duration::from_secs(90), self.world.time.elapsed());
         let options = AccountOptions {
             name: ACCOUNT.into(),
-            index: 0,
             source: Source::new(Arc::clone(&self.network), ACCOUNT, self.plan.requests_per_second),
             domains: self.plan.domains.clone(),
             apps: self.plan.apps.clone(),

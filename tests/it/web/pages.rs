@@ -206,13 +206,35 @@ fn every_answer_carries_the_protective_headers() {
 fn the_landing_page_shows_accounts_as_text() {
     let server = Server::start(snapshot(1, []));
     server.first_poll();
-    server.board.update(0, |account| account.last_error = Some("</td><script>alert(1)</script>".to_owned()));
+    server.board.update("main <b>&", |account| account.last_error = Some("</td><script>alert(1)</script>".to_owned()));
     let answer = server.get("/");
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/html; charset=utf-8")));
     let html = answer.text();
     assert!(html.contains("main &lt;b&gt;&amp;") && !html.contains("<script"), "{html}");
     assert!(html.contains("2026-01-01T01:11:40Z") && html.contains("(100 s ago)"), "{html}");
     assert!(html.contains("href=\"/metrics\"") && html.contains(BUILD.version), "{html}");
+}
+
+#[test]
+fn behind_a_proxy_links_lead_through_it_and_pages_are_there_with_and_without_its_path() {
+    let server = Server::with(snapshot(1, []), |site| site.external_path = "/ops/live".to_owned());
+    for path in ["/", "/metrics", "/-/healthy", "/style.css"] {
+        assert_eq!(server.get(path).status, 200, "{path}");
+        assert_eq!(server.get(&format!("/ops/live{path}")).status, 200, "{path}");
+    }
+    let html = server.get("/ops/live").text().to_owned();
+    let links: Vec<&str> = html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(links.len() > 3 && links.iter().all(|link| link.starts_with("/ops/live/")), "{links:?}");
+    for link in links {
+        assert_ne!(server.get(link).status, 404, "{link}");
+    }
+    for path in ["/ops/livemetrics", "/ops", "/ops/live/ops/live/metrics", "/ops/live/nowhere", "/OPS/live/metrics"] {
+        assert_eq!(server.get(path).status, 404, "{path}");
+    }
+    // The place of what is asked for most is not taken by the prefix.
+    let odd = Server::with(snapshot(1, []), |site| site.external_path = "/metrics".to_owned());
+    assert!(odd.get("/metrics").text().starts_with("# HELP "));
+    assert_eq!(odd.get("/metrics/-/ready").status, 503);
 }
 
 #[test]
