@@ -48,7 +48,6 @@ impl Reloads {
     }
 
     /// What asks for new settings each time it is called, and waits for nothing.
-    #[must_use]
     pub fn on_hangup(&self) -> impl Fn() + use<> {
         let ask = self.ask.clone();
         move || {
@@ -82,7 +81,9 @@ impl Running {
         let serving = Arc::new(Serving::new(house.site(&settings, wishes.clone())));
         let (none, stops) = (JoinSet::new(), BTreeMap::new());
         let mut running = Self { house, settings, serving, wishes, loops: none, stops };
-        loops.into_iter().for_each(|(name, account)| running.start(name, account));
+        for (name, account) in loops {
+            running.start(name, account);
+        }
         running
     }
 

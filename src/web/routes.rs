@@ -35,13 +35,10 @@ impl Routes {
     }
 
     /// The routes of the site that takes this one's place.
-    pub(super) fn followed_by(&self, site: Arc<Site>) -> Self {
-        let next = Self::new(Arc::clone(&site));
-        if site.max_requests == self.site.max_requests {
-            Self { requests: self.requests.clone(), ..next }
-        } else {
-            next
-        }
+    pub(super) fn followed_by(&self, site: Site) -> Self {
+        let next = Self::new(Arc::new(site));
+        let same_limit = next.site.max_requests == self.site.max_requests;
+        if same_limit { Self { requests: self.requests.clone(), ..next } } else { next }
     }
 
     pub(super) fn site(&self) -> Arc<Site> {

@@ -27,7 +27,7 @@ impl Serving {
 
     /// Answers requests to come by `site`; those in hand count against its `max_requests` only if it stays the same.
     pub fn change(&self, site: Site) {
-        let routes = self.now.load().followed_by(Arc::new(site));
+        let routes = self.now.load().followed_by(site);
         self.now.store(Arc::new(routes));
     }
 

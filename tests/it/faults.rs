@@ -18,7 +18,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Letters of the catalogue and how many faults each has.
-const CATALOGUE: [(char, u32); 6] = [('a', 28), ('b', 15), ('c', 7), ('d', 13), ('e', 8), ('g', 11)];
+const CATALOGUE: [(char, u32); 9] = [
+    ('a', 28), // answers
+    ('b', 15), // transport
+    ('c', 7),  // time
+    ('d', 13), // storage
+    ('e', 8),  // ends
+    ('f', 17), // the HTTP server
+    ('g', 11), // metrics
+    ('h', 5),  // pages
+    ('k', 8),  // settings and the process
+];
+
+/// Rows that come with what they are about.
+const TO_COME: [&str; 11] = ["f6", "f9", "f10", "f11", "f12", "f14", "h1", "h2", "h3", "h4", "k6"];
 
 /// Fewest words of a reason.
 const REASON_WORDS: usize = 5;
@@ -86,7 +99,7 @@ fn problems(table: &str, tests: &Tests, scripts: &BTreeSet<String>) -> Vec<Strin
     for (letter, most) in CATALOGUE {
         for number in (1..=most).map(|n| format!("{letter}{n}")) {
             let count = rows.iter().filter(|row| row.number == number).count();
-            if count != 1 {
+            if count != 1 && !(count == 0 && TO_COME.contains(&&*number)) {
                 wrong.push(format!("{number}: {count} rows"));
             }
         }

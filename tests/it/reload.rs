@@ -20,6 +20,9 @@ const POLLS: &str = "tencent_live_exporter_polls_total";
 const SUCCESSFUL: &str = "tencent_live_exporter_config_last_reload_successful";
 const SUCCESS: &str = "tencent_live_exporter_config_last_reload_success_timestamp_seconds";
 
+/// What a reload finds changed.
+type Change = fn(&mut Settings);
+
 /// Fifty disconnects a second on two domains, listed late as often as not.
 fn busy() -> Scenario {
     let yaml = "
@@ -41,7 +44,7 @@ fn minutes(minutes: u64) -> Duration {
 #[tokio::test]
 async fn k2_whatever_changes_in_the_middle_of_polls_every_disconnect_counts_once() {
     let mut rig = Rig::on(busy()).await.start().await;
-    let changes: [fn(&mut Settings); 8] = [
+    let changes: [Change; 8] = [
         |settings| settings.accounts[0].domains = vec!["push.a.example.com".into(), "push.b.example.com".into()],
         |settings| (settings.poll.sweep_lookback, settings.poll.horizon) = (minutes(10), minutes(20)),
         |settings| settings.accounts[0].apps = vec!["live".into(), "vip".into()],
@@ -128,7 +131,7 @@ async fn accounts_that_come_and_go_take_their_own_metrics_along_and_leave_the_co
 async fn what_needs_a_restart_is_refused_by_name_and_nothing_else_is_taken_up_either() {
     let mut rig = Rig::new().await.start().await;
     rig.turns(1).await;
-    let cases: [(&str, fn(&mut Settings)); 3] = [
+    let cases: [(&str, Change); 3] = [
         ("state.path", |settings| settings.state.path = StatePath::Memory),
         ("web.listen_addresses", |settings| settings.web.listen_addresses = vec![ListenAddress::parse(":1").unwrap()]),
         ("log.level", |settings| settings.log.level = LogLevel::Debug),
