@@ -14,7 +14,7 @@ use tracing::{info, warn};
 pub use self::reload::Reloads;
 use self::reload::Running;
 pub use self::temporary::TemporaryFolder;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, UnixSeconds};
 use crate::ledger::{Ledger, LedgerError, SqliteLedger};
 use crate::live::{self, Client, ClientOptions, Credentials, KeyFile, Provider};
 use crate::metrics::exposition::{Coding, Exposition, Format};
@@ -94,6 +94,7 @@ struct House {
     board: Arc<Board>,
     keeper: KeeperHandle,
     exposition: Arc<Exposition>,
+    started: UnixSeconds,
 }
 
 /// A house with loops that do not turn yet, and the way its keeper tells of its end.
@@ -206,7 +207,8 @@ fn build(settings: &Settings, hold_max: Duration) -> Result<Built, AppError> {
     };
     let (keeper, keeper_ended) = start_keeper(ledger, settings, hold_max, &clock, &metrics)?;
     let exposition = Arc::new(Exposition::new(keeper.snapshot(), Arc::clone(&metrics), settings.web.created_lines));
-    let house = House { clock, metrics, board, keeper, exposition };
+    let started = clock.now();
+    let house = House { clock, metrics, board, keeper, exposition, started };
     let made = settings.accounts.iter().map(|account| {
         let source = client(account, settings, &house.clock, &house.metrics)?;
         Ok((account.name.clone(), house.account_loop(account, source, settings)))
@@ -241,6 +243,7 @@ impl House {
             board: Arc::clone(&self.board),
             clock: Arc::clone(&self.clock),
             build: BUILD,
+            started: self.started,
             on_scraped: Box::new(move |scrape| scraped.scraped(scrape)),
             on_disconnected: Box::new(move |connection| disconnected.disconnected(connection)),
             reload: wishes.filter(|_| settings.web.enable_lifecycle),

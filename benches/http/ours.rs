@@ -34,6 +34,7 @@ pub(super) async fn serve(keeper: KeeperHandle, count: u64, commits: u32, change
         max_requests: 0,
         exposition: Arc::new(series::exposition(&keeper.snapshot(), &series::own())),
         board: Arc::new(Board::new([series::ACCOUNT.to_owned()], Duration::from_secs(90), clock.elapsed())),
+        started: clock.now(),
         clock,
         build: BUILD,
         on_scraped: Box::new(move |scrape| scraped.scraped(scrape)),

@@ -181,8 +181,8 @@ impl Running {
             return Ok(());
         }
         let House { metrics, board, clock, .. } = &self.house;
+        board.change(names.clone(), settings.poll.interval * STUCK_INTERVALS, clock.elapsed());
         metrics.change(&names, settings.poll.interval, settings.series.limit);
-        board.change(names, settings.poll.interval * STUCK_INTERVALS, clock.elapsed());
         if settings.web.created_lines != self.settings.web.created_lines {
             let (snapshots, metrics) = (self.house.keeper.snapshot(), Arc::clone(metrics));
             self.house.exposition = Arc::new(Exposition::new(snapshots, metrics, settings.web.created_lines));

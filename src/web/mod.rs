@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 use self::progress::Progress;
 use self::seats::{Seat, Seats};
 pub use self::serving::Serving;
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixSeconds};
 use crate::metrics::BuildInfo;
 use crate::metrics::exposition::Exposition;
 use crate::publication::Scrape;
@@ -53,6 +53,8 @@ pub struct Site {
     pub clock: Arc<dyn Clock>,
     /// Shown on the landing page.
     pub build: BuildInfo,
+    /// When this program started.
+    pub started: UnixSeconds,
     /// Called for each metrics page that was written whole; must return at once.
     pub on_scraped: Box<dyn Fn(Scrape) + Send + Sync>,
     /// Called with the number of each connection that has ended; must return at once.

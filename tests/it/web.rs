@@ -143,6 +143,7 @@ impl Server {
             board: Arc::clone(&board),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             build: BUILD,
+            started: 1_767_000_000,
             on_scraped: Box::new(move |scrape| report.send(scrape).unwrap_or_default()),
             on_disconnected: Box::new(move |connection| tell_end.send(connection).unwrap_or_default()),
             reload: None,

@@ -203,8 +203,8 @@ fn every_answer_carries_the_protective_headers() {
 }
 
 #[test]
-fn the_landing_page_shows_accounts_as_text() {
-    let server = Server::start(snapshot(1, []));
+fn the_landing_page_shows_how_it_does_and_accounts_as_text() {
+    let server = Server::start(snapshot(1, [series("room", 1)]));
     server.first_poll();
     server.board.update("main <b>&", |account| account.last_error = Some("</td><script>alert(1)</script>".to_owned()));
     let answer = server.get("/");
@@ -213,6 +213,19 @@ fn the_landing_page_shows_accounts_as_text() {
     assert!(html.contains("main &lt;b&gt;&amp;") && !html.contains("<script"), "{html}");
     assert!(html.contains("2026-01-01T01:11:40Z") && html.contains("(100 s ago)"), "{html}");
     assert!(html.contains("href=\"/metrics\"") && html.contains(BUILD.version), "{html}");
+    assert!(html.contains("running since <time datetime=\"2025-12-29T09:20:00Z\">"), "{html}");
+    assert!(html.contains("(2 d 15 h ago)"), "{html}");
+    for (what, number) in [
+        ("On the metrics page", 1),
+        ("Limit (series.limit)", 50_000),
+        ("Held at their baseline until scrapers have read it", 1),
+        ("Disconnects that wait behind them", 2),
+        ("Off the page as idle (series.idle_ttl)", 0),
+        ("Disconnects folded into __overflow__ since the start", 0),
+    ] {
+        let row = format!("<th scope=\"row\">{what}</th><td class=\"number\">{number}</td>");
+        assert!(html.contains(&row), "{row} is not in {html}");
+    }
 }
 
 #[test]
