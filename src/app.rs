@@ -1,5 +1,6 @@
 //! Where the rooms are wired together, and nowhere else.
 
+mod limits;
 mod reload;
 mod temporary;
 
@@ -95,6 +96,7 @@ struct House {
     keeper: KeeperHandle,
     exposition: Arc<Exposition>,
     started: UnixSeconds,
+    limits: Limits,
 }
 
 /// A house with loops that do not turn yet, and the way its keeper tells of its end.
@@ -208,7 +210,8 @@ fn build(settings: &Settings, hold_max: Duration) -> Result<Built, AppError> {
     let (keeper, keeper_ended) = start_keeper(ledger, settings, hold_max, &clock, &metrics)?;
     let exposition = Arc::new(Exposition::new(keeper.snapshot(), Arc::clone(&metrics), settings.web.created_lines));
     let started = clock.now();
-    let house = House { clock, metrics, board, keeper, exposition, started };
+    let limits = limits::of_process();
+    let house = House { clock, metrics, board, keeper, exposition, started, limits };
     let made = settings.accounts.iter().map(|account| {
         let source = client(account, settings, &house.clock, &house.metrics)?;
         Ok((account.name.clone(), house.account_loop(account, source, settings)))
@@ -247,7 +250,7 @@ impl House {
             on_scraped: Box::new(move |scrape| scraped.scraped(scrape)),
             on_disconnected: Box::new(move |connection| disconnected.disconnected(connection)),
             reload: wishes.filter(|_| settings.web.enable_lifecycle),
-            limits: Limits::default(),
+            limits: self.limits,
         }
     }
 }

@@ -23,7 +23,7 @@ const POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// On every answer, errors included (OWASP's and Prometheus' own advice for pages that show foreign text).
-const PROTECTION: [(HeaderName, HeaderValue); 5] = [
+pub(super) const PROTECTION: [(HeaderName, HeaderValue); 5] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use super::refusal::Refusal;
 use super::{Progress, Seat, Serving};
 
 /// Longest request line and headers in bytes.
@@ -29,7 +30,8 @@ enum End {
 /// Answers the requests of one connection until it ends, is too slow, has to make room, or `stopped`.
 pub(super) async fn run(stream: TcpStream, seat: Seat, routes: Arc<Serving>, mut stopped: watch::Receiver<bool>) {
     let progress = Arc::clone(&seat.progress);
-    let socket = Socket { stream, progress: Arc::clone(&progress), routes: Arc::clone(&routes) };
+    let socket =
+        Socket { stream, progress: Arc::clone(&progress), routes: Arc::clone(&routes), refusal: Refusal::default() };
     let service = service_fn(|request| {
         progress.request();
         routes.respond(request, (seat.peer, seat.number), Arc::clone(&progress))
@@ -84,6 +86,7 @@ struct Socket {
     stream: TcpStream,
     progress: Arc<Progress>,
     routes: Arc<Serving>,
+    refusal: Refusal,
 }
 
 impl AsyncRead for Socket {
@@ -96,6 +99,11 @@ impl AsyncRead for Socket {
 }
 
 impl Socket {
+    /// Whether `bytes` are hyper's own answer to what it could not read: no request has come of it.
+    fn is_refusal(&self, bytes: &[u8]) -> bool {
+        !self.progress.is_answering() && Refusal::is_one(bytes)
+    }
+
     fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if matches!(written, Poll::Ready(Ok(1..))) {
             self.progress.wrote();
@@ -106,6 +114,10 @@ impl Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.is_refusal(bytes) {
+            let socket = &mut *self;
+            return socket.refusal.poll_write(Pin::new(&mut socket.stream), cx, bytes);
+        }
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.wrote(written)
     }
@@ -115,6 +127,12 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let Some(first) = parts.iter().find(|part| !part.is_empty())
+            && self.is_refusal(first)
+        {
+            let socket = &mut *self;
+            return socket.refusal.poll_write(Pin::new(&mut socket.stream), cx, first);
+        }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
         self.wrote(written)
     }

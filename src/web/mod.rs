@@ -12,6 +12,7 @@ mod answer;
 mod connection;
 mod landing;
 mod progress;
+mod refusal;
 mod routes;
 mod seats;
 mod serving;
