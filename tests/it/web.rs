@@ -17,6 +17,8 @@ use tencent_live_exporter::reason::{Class, Reason};
 use tencent_live_exporter::status::Board;
 use tencent_live_exporter::web::{Limits, Serving, Site, serve};
 
+#[path = "web/attacks.rs"]
+mod attacks;
 #[path = "web/clients.rs"]
 mod clients;
 #[path = "web/hostile.rs"]

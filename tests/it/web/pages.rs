@@ -136,7 +136,7 @@ fn head_is_get_without_the_body_and_no_scrape() {
 }
 
 #[test]
-fn a_path_that_is_not_there_is_not_found_and_not_repeated() {
+fn f13_a_path_that_is_not_there_is_not_found_and_not_repeated() {
     let server = Server::start(snapshot(1, []));
     for path in
         ["/nowhere", "/metrics/", "//metrics", "/%2e%2e/etc/passwd", "/../metrics", "/%3Cscript%3E", "/disconnects"]
@@ -147,7 +147,7 @@ fn a_path_that_is_not_there_is_not_found_and_not_repeated() {
 }
 
 #[test]
-fn other_methods_are_told_which_are_allowed() {
+fn f13_other_methods_are_told_which_are_allowed() {
     let server = Server::start(snapshot(1, []));
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"] {
         let answer = server.ask(method, "/metrics", &[]);
@@ -157,7 +157,7 @@ fn other_methods_are_told_which_are_allowed() {
 }
 
 #[test]
-fn reload_is_forbidden_while_its_api_is_off() {
+fn f15_reload_is_forbidden_while_its_api_is_off() {
     let server = Server::start(snapshot(1, []));
     assert_eq!(server.ask("POST", "/-/reload", &[("Content-Length", "0")]).status, 403);
     assert_eq!(server.ask("PUT", "/-/reload", &[("Content-Length", "0")]).status, 403);
@@ -180,7 +180,7 @@ fn health_is_the_loops_and_readiness_the_first_polls() {
 }
 
 #[test]
-fn every_answer_carries_the_protective_headers() {
+fn f15_every_answer_carries_the_protective_headers() {
     let server = Server::start(snapshot(1, []));
     for (method, path) in [
         ("GET", "/"),
