@@ -34,7 +34,7 @@ pub(super) async fn run(stream: TcpStream, seat: Seat, routes: Arc<Serving>, mut
         Socket { stream, progress: Arc::clone(&progress), routes: Arc::clone(&routes), refusal: Refusal::default() };
     let service = service_fn(|request| {
         progress.request();
-        routes.respond(request, (seat.peer, seat.number), Arc::clone(&progress))
+        routes.respond(request, &seat)
     });
     let connection = http1::Builder::new()
         // Ours, see the room's doc; 100 headers is hyper's own limit.

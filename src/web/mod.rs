@@ -91,6 +91,8 @@ pub struct Limits {
     pub answer: Duration,
     /// Longest time in which a client takes no byte of its answer.
     pub stall: Duration,
+    /// A reader that has taken no byte of its answer for so long makes room for another request when `max_requests` is reached.
+    pub idle_reader: Duration,
     /// Connections at a time. Beyond, the one that has kept silent longest makes room, else the next one waits.
     pub connections: usize,
     /// Connections of one address at a time, loopback excepted. Beyond, further ones are closed.
@@ -104,6 +106,7 @@ impl Default for Limits {
             idle: Duration::from_secs(300),
             answer: Duration::from_secs(60),
             stall: Duration::from_secs(30),
+            idle_reader: Duration::from_millis(100),
             connections: 512,
             connections_per_peer: 256,
         }

@@ -17,6 +17,9 @@ const GRACE_SILENT: Duration = Duration::from_millis(100);
 /// A head in several packets is not mistaken for a trickle within this time.
 const GRACE_HEAD: Duration = Duration::from_secs(1);
 
+/// An answer that takes longer is not waited for when others want its place.
+const SLOW_READER: Duration = Duration::from_secs(5);
+
 /// The state of one connection.
 #[derive(Debug)]
 pub(super) struct Progress {
@@ -37,6 +40,8 @@ struct State {
     /// Held until the answers are written.
     permits: Vec<OwnedSemaphorePermit>,
     chosen: bool,
+    /// Has lost its place, whatever it is doing.
+    cut_off: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +63,7 @@ impl Progress {
             scrapes: Vec::new(),
             permits: Vec::new(),
             chosen: false,
+            cut_off: false,
         };
         Self { limits, state: Mutex::new(state), evicted: Notify::new() }
     }
@@ -159,12 +165,31 @@ impl Progress {
         self.evicted.notify_one();
     }
 
-    /// Completes when the connection is to make room; a request that has come in the meantime is answered first.
+    /// Since when the client has taken nothing of its answer, if that is long enough for others to come first, and it
+    /// holds a place that they need.
+    pub(super) fn idle_reader(&self, now: Instant) -> Option<Instant> {
+        let state = self.state();
+        let Stage::Answer { since, progress: Some(progress) } = state.stage else { return None };
+        let idle = now >= progress + self.limits.idle_reader || now >= since + SLOW_READER;
+        (idle && !state.permits.is_empty()).then_some(progress)
+    }
+
+    /// Takes the connection's place among the requests that are answered, and ends it.
+    pub(super) fn take_place(&self) -> Option<OwnedSemaphorePermit> {
+        let mut state = self.state();
+        let permit = state.permits.pop()?;
+        state.cut_off = true;
+        self.evicted.notify_one();
+        Some(permit)
+    }
+
+    /// Completes when the connection is to make room; a request that has come in the meantime is answered first, unless
+    /// it has lost its place.
     pub(super) async fn evicted(&self) {
         loop {
             self.evicted.notified().await;
             let mut state = self.state();
-            if !matches!(state.stage, Stage::Answer { .. }) {
+            if state.cut_off || !matches!(state.stage, Stage::Answer { .. }) {
                 return;
             }
             state.chosen = false;

@@ -14,12 +14,12 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
 use super::answer::{Answer, Parts};
-use super::{Progress, Site, landing};
+use super::{Seat, Site, landing};
 use crate::metrics::exposition::{self, Filter};
 use crate::publication::{Scrape, Scraper};
 
 /// The address of a client and the number of its connection.
-pub(super) type Client = (IpAddr, u64);
+type Client = (IpAddr, u64);
 
 /// The site with its limit on requests at a time.
 #[derive(Debug)]
@@ -54,22 +54,20 @@ impl Routes {
     }
 
     /// Answers one request, however odd, without a look at its body.
-    pub(super) async fn respond(
-        &self,
-        request: Request<Incoming>,
-        client: Client,
-        progress: Arc<Progress>,
-    ) -> Result<Response<Parts>, Infallible> {
+    pub(super) async fn respond(&self, request: Request<Incoming>, seat: &Seat) -> Result<Response<Parts>, Infallible> {
         let has_body = !request.body().is_end_stream();
         let path = self.inner_path(request.uri().path());
-        let mut answer = match self.permit(path) {
+        let progress = Arc::clone(&seat.progress);
+        // Those that do not read come after those that ask.
+        let permit = self.permit(path).or_else(|_| seat.place_of_another().map(Some).ok_or(()));
+        let mut answer = match permit {
             Ok(permit) => {
                 if let Some(permit) = permit {
                     progress.hold(permit);
                 }
-                self.answer(&request, path, client).await
+                self.answer(&request, path, (seat.peer, seat.number)).await
             }
-            Err(_) => self.at_limit(),
+            Err(()) => self.at_limit(),
         };
         if has_body {
             // Nothing here takes a body; what comes after one that nobody reads cannot be told from it.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 
 use super::{Limits, Progress};
@@ -73,6 +73,15 @@ impl Seats {
         first.inspect(|(_, progress)| progress.evict()).is_some()
     }
 
+    /// The place, among the requests that are answered at a time, of the reader that has taken nothing of its answer for
+    /// longest; its connection ends. None if all of them read.
+    pub(super) fn take_place(&self) -> Option<OwnedSemaphorePermit> {
+        let now = Instant::now();
+        let taken = self.taken();
+        let idle = taken.connections.values().filter_map(|(_, progress)| Some((progress.idle_reader(now)?, progress)));
+        idle.min_by_key(|(since, _)| *since)?.1.take_place()
+    }
+
     fn take(self: &Arc<Self>, peer: IpAddr) -> Result<Seat, Full> {
         let mut taken = self.taken();
         if taken.connections.len() >= self.limits.connections {
@@ -92,6 +101,13 @@ impl Seats {
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    /// [`Seats::take_place`], for a request of this connection.
+    pub(super) fn place_of_another(&self) -> Option<OwnedSemaphorePermit> {
+        self.seats.take_place()
     }
 }
 

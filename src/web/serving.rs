@@ -8,8 +8,8 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 
 use super::answer::Parts;
-use super::routes::{Client, Routes};
-use super::{Progress, Site};
+use super::routes::Routes;
+use super::{Seat, Site};
 use crate::publication::Scrape;
 
 /// A site that can be changed while it is served. A request is answered by the site that was there when it came.
@@ -37,13 +37,8 @@ impl Serving {
         self.now.load().site()
     }
 
-    pub(super) async fn respond(
-        &self,
-        request: Request<Incoming>,
-        client: Client,
-        progress: Arc<Progress>,
-    ) -> Result<Response<Parts>, Infallible> {
-        self.now.load_full().respond(request, client, progress).await
+    pub(super) async fn respond(&self, request: Request<Incoming>, seat: &Seat) -> Result<Response<Parts>, Infallible> {
+        self.now.load_full().respond(request, seat).await
     }
 
     pub(super) fn scraped(&self, scrape: Scrape) {

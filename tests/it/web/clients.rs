@@ -91,6 +91,7 @@ fn an_idle_connection_outlives_the_deadline_of_a_head() {
 fn f3_a_reader_that_takes_nothing_is_cut_off() {
     let server = Server::with(big(), |site| {
         site.limits.stall = Duration::from_millis(300);
+        site.limits.idle_reader = PATIENCE;
         site.max_requests = 1;
     });
     let mut stream = server.connect();
@@ -123,7 +124,10 @@ fn f1_silent_connections_make_room_for_one_that_speaks() {
 
 #[test]
 fn f4_requests_beyond_the_limit_are_asked_to_come_again() {
-    let server = Server::with(big(), |site| site.max_requests = 2);
+    let server = Server::with(big(), |site| {
+        site.max_requests = 2;
+        site.limits.idle_reader = PATIENCE;
+    });
     let mut slow: Vec<TcpStream> = (0..2)
         .map(|_| {
             let mut stream = server.connect();
@@ -137,6 +141,26 @@ fn f4_requests_beyond_the_limit_are_asked_to_come_again() {
     assert_eq!(server.get("/-/healthy").status, 200, "health is told at the limit too");
     drop(slow.pop());
     wait_for_room(&server);
+}
+
+#[test]
+fn f3_readers_that_take_nothing_lose_their_places_to_one_that_reads() {
+    let server = Server::with(big(), |site| site.max_requests = 4);
+    let lazy = (0..4).map(|_| {
+        let mut stream = server.connect();
+        send(&mut stream, "GET", "/metrics", &[]);
+        stream.read_exact(&mut [0; 1000]).unwrap();
+        stream
+    });
+    let mut lazy: Vec<TcpStream> = lazy.collect();
+    wait_for_room(&server);
+    assert_eq!(server.get("/metrics").status, 200);
+    assert_eq!(server.next_scrape().scraper.user_agent, "", "the one that read");
+    // Somebody has its place; the others keep theirs until they are needed.
+    let mut rest = Vec::new();
+    let ended = lazy[0].read_to_end(&mut rest);
+    assert!(ended.is_err() || !rest.ends_with(b"\n"), "the page cannot have come to its end");
+    server.no_scrape();
 }
 
 #[test]
