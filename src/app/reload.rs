@@ -113,14 +113,14 @@ impl Running {
             let Some(load) = reloads.load.clone() else { continue };
             match self.reload(load).await {
                 // Whoever asked may have gone.
-                Ok(outcome) => drop(wish.send(outcome.map_err(|error| error.to_string()))),
+                Ok(outcome) => drop(wish.send(outcome)),
                 Err(_) => return broken(),
             }
         }
     }
 
     /// Reads the settings and takes them up, or says why not; the outer error is a loop that has ended by itself.
-    async fn reload(&mut self, load: Load) -> Result<Result<(), AppError>, Broken> {
+    async fn reload(&mut self, load: Load) -> Result<Result<(), String>, Broken> {
         let loaded = tokio::task::spawn_blocking(move || load()).await;
         let loaded = loaded.map_err(|error| AppError::Broken(format!("the settings could not be read: {error}")));
         let prepared = loaded.and_then(|loaded| self.prepare(loaded?));
@@ -136,9 +136,9 @@ impl Running {
                 Ok(Ok(()))
             }
             Err(error) => {
-                let told = error.to_string().replace('\n', "; ");
-                error!(error = told, "settings not reloaded, the old ones stay");
-                Ok(Err(error))
+                let words = in_words(&error);
+                error!(error = words.replace('\n', "; "), "settings not reloaded, the old ones stay");
+                Ok(Err(words))
             }
         }
     }
@@ -176,9 +176,9 @@ impl Running {
             client_ip: client_ip(&settings),
             accounts: names.clone(),
         };
-        // A keeper that has stopped ends the exporter, and says why.
         if self.house.keeper.change(change).await.is_err() {
-            return Ok(());
+            // A keeper that has stopped ends the exporter, and says why itself.
+            std::future::pending::<()>().await;
         }
         let House { metrics, board, clock, .. } = &self.house;
         board.change(names.clone(), settings.poll.interval * STUCK_INTERVALS, clock.elapsed());
@@ -230,6 +230,12 @@ struct Prepared {
     settings: Settings,
     /// The accounts that need another loop than they have, with their clients.
     clients: Vec<(Account, Client)>,
+}
+
+/// An error with its causes; that of settings has a line for each problem.
+fn in_words(error: &AppError) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
 /// The keys that differ and need a restart.

@@ -39,9 +39,19 @@ struct State {
     scrapes: Vec<Scrape>,
     /// Held until the answers are written.
     permits: Vec<OwnedSemaphorePermit>,
-    chosen: bool,
-    /// Has lost its place, whatever it is doing.
-    cut_off: bool,
+    leave: Leave,
+    /// A whole metrics page was read over it.
+    regular: bool,
+}
+
+/// Whether a connection is to make room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leave {
+    Never,
+    /// Unless it is being answered.
+    IfSilent,
+    /// Whatever it is doing: it has lost its place.
+    Now,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -62,8 +72,8 @@ impl Progress {
             open: 0,
             scrapes: Vec::new(),
             permits: Vec::new(),
-            chosen: false,
-            cut_off: false,
+            regular: false,
+            leave: Leave::Never,
         };
         Self { limits, state: Mutex::new(state), evicted: Notify::new() }
     }
@@ -127,6 +137,7 @@ impl Progress {
             };
             state.permits.clear();
         }
+        state.regular |= !state.scrapes.is_empty();
         std::mem::take(&mut state.scrapes)
     }
 
@@ -156,12 +167,12 @@ impl Progress {
             Stage::Head { since, served } => (served, since, now >= since + GRACE_HEAD),
             Stage::Answer { .. } => return None,
         };
-        (ripe && !state.chosen).then_some((served, since))
+        (ripe && state.leave == Leave::Never).then_some((served, since))
     }
 
     /// Asks the connection to make room.
     pub(super) fn evict(&self) {
-        self.state().chosen = true;
+        self.state().leave = Leave::IfSilent;
         self.evicted.notify_one();
     }
 
@@ -174,11 +185,16 @@ impl Progress {
         (idle && !state.permits.is_empty()).then_some(progress)
     }
 
+    /// Whether a whole metrics page was read over this connection before.
+    pub(super) fn is_regular(&self) -> bool {
+        self.state().regular
+    }
+
     /// Takes the connection's place among the requests that are answered, and ends it.
     pub(super) fn take_place(&self) -> Option<OwnedSemaphorePermit> {
         let mut state = self.state();
         let permit = state.permits.pop()?;
-        state.cut_off = true;
+        state.leave = Leave::Now;
         self.evicted.notify_one();
         Some(permit)
     }
@@ -189,10 +205,10 @@ impl Progress {
         loop {
             self.evicted.notified().await;
             let mut state = self.state();
-            if state.cut_off || !matches!(state.stage, Stage::Answer { .. }) {
+            if state.leave == Leave::Now || !matches!(state.stage, Stage::Answer { .. }) {
                 return;
             }
-            state.chosen = false;
+            state.leave = Leave::Never;
         }
     }
 

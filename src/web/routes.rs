@@ -18,6 +18,9 @@ use super::{Seat, Site, landing};
 use crate::metrics::exposition::{self, Filter};
 use crate::publication::{Scrape, Scraper};
 
+/// For so many requests at a time there is one place on top.
+const FOR_REGULARS: usize = 5;
+
 /// The address of a client and the number of its connection.
 type Client = (IpAddr, u64);
 
@@ -26,19 +29,26 @@ type Client = (IpAddr, u64);
 pub(super) struct Routes {
     site: Arc<Site>,
     requests: Option<Arc<Semaphore>>,
+    /// Places on top, for connections over which a whole page was read before: a crowd of newcomers must not keep a
+    /// scraper from its page.
+    for_regulars: Arc<Semaphore>,
 }
 
 impl Routes {
     pub(super) fn new(site: Arc<Site>) -> Self {
         let limit = site.max_requests.min(Semaphore::MAX_PERMITS);
-        Self { requests: (limit > 0).then(|| Arc::new(Semaphore::new(limit))), site }
+        let for_regulars = Arc::new(Semaphore::new(limit.div_ceil(FOR_REGULARS)));
+        Self { requests: (limit > 0).then(|| Arc::new(Semaphore::new(limit))), for_regulars, site }
     }
 
     /// The routes of the site that takes this one's place.
     pub(super) fn followed_by(&self, site: Site) -> Self {
         let next = Self::new(Arc::new(site));
         let same_limit = next.site.max_requests == self.site.max_requests;
-        if same_limit { Self { requests: self.requests.clone(), ..next } } else { next }
+        if !same_limit {
+            return next;
+        }
+        Self { requests: self.requests.clone(), for_regulars: Arc::clone(&self.for_regulars), ..next }
     }
 
     pub(super) fn site(&self) -> Arc<Site> {
@@ -59,7 +69,9 @@ impl Routes {
         let path = self.inner_path(request.uri().path());
         let progress = Arc::clone(&seat.progress);
         // Those that do not read come after those that ask.
-        let permit = self.permit(path).or_else(|_| seat.place_of_another().map(Some).ok_or(()));
+        let permit = self
+            .permit(path)
+            .or_else(|_| self.place_on_top(seat).or_else(|| seat.place_of_another()).map(Some).ok_or(()));
         let mut answer = match permit {
             Ok(permit) => {
                 if let Some(permit) = permit {
@@ -98,6 +110,11 @@ impl Routes {
             Some(requests) if !path.starts_with("/-/") => Arc::clone(requests).try_acquire_owned().map(Some),
             _ => Ok(None),
         }
+    }
+
+    fn place_on_top(&self, seat: &Seat) -> Option<OwnedSemaphorePermit> {
+        let regular = seat.progress.is_regular();
+        regular.then(|| Arc::clone(&self.for_regulars).try_acquire_owned().ok()).flatten()
     }
 
     fn at_limit(&self) -> Answer {

@@ -17,6 +17,7 @@ SETTINGS = """
 poll: {interval: 5s, sweep_interval: 1h, sweep_lookback: 2h, horizon: 3h, initial_lookback: 2h, max_requests_per_second: 100}
 series: {hold_max: 0s}
 """
+LOST = 60
 QUIET = "platform: {domains: [{name: push.one.example.com, apps: [{name: live, streams: [{names: [room]}]}]}]}"
 ASK = b"GET /metrics HTTP/1.1\r\nHost: a\r\nUser-Agent: lazy\r\n\r\n"
 WRONG = [
@@ -112,10 +113,10 @@ def bursts(address, ready):
 def publish(simulator):
     """Disconnects of as many streams as there are to be series, over the last hour."""
     now = int(time.time())
-    for first in range(0, SERIES, 5_000):
+    for first in range(0, SERIES, 2_000):
         simulator.publish([
             {"domain": "push.one.example.com", "app": "live", "stream": f"room_{n:06}",
-             "start": now - 3600 + n % 3400 - 60, "end": now - 3600 + n % 3400} for n in range(first, first + 5_000)])
+             "start": now - 3600 + n % 3400 - 60, "end": now - 3600 + n % 3400} for n in range(first, first + 2_000)])
 
 
 def scrape(connection):
@@ -125,8 +126,9 @@ def scrape(connection):
     answer = connection.getresponse()
     body = answer.read()
     took = time.monotonic() - began
-    check(answer.status == 200, f"a scrape got {answer.status}")
-    return took, body
+    check(answer.status in (200, 503), f"a scrape got {answer.status}")
+    # A scrape that is sent away is lost, which is longer than any other takes.
+    return (took if answer.status == 200 else LOST), body
 
 
 def scraped(host, port, connection):
@@ -134,8 +136,8 @@ def scraped(host, port, connection):
     began = time.monotonic()
     while True:
         try:
-            _, body = scrape(connection)
-            return time.monotonic() - began, body, connection
+            took, body = scrape(connection)
+            return (LOST if took == LOST else time.monotonic() - began), body, connection
         except (OSError, http.client.HTTPException):
             check(time.monotonic() < began + 10, "no scrape gets through within 10 s")
             connection.close()
@@ -169,8 +171,9 @@ def test(stage):
         connection = http.client.HTTPConnection(host, int(port), timeout=10)
         until = time.monotonic() + SECONDS
         while time.monotonic() < until:
-            took, page, now = scraped(host, int(port), connection)
+            took, body, now = scraped(host, int(port), connection)
             times.append(took)
+            page = body if took < LOST else page
             reconnects += now is not connection
             connection = now
             time.sleep(0.1)
@@ -186,7 +189,8 @@ def test(stage):
     times.sort()
     p99, worst = times[len(times) * 99 // 100] * 1000, times[-1] * 1000
     now, most = resident(exporter.process)
-    print(f"{len(times)} scrapes of {SERIES} series, p99 {p99:.0f} ms, longest {worst:.0f} ms, {reconnects} reconnects; "
+    print(f"{len(times)} scrapes of {SERIES} series, half within {times[len(times) // 2] * 1000:.0f} ms, p99 {p99:.0f} ms, "
+          f"longest {worst:.0f} ms, {times.count(LOST)} lost, {reconnects} reconnects; "
           f"memory {before[0]:.0f} MiB before, {now:.0f} after, at the most {most:.0f}; {happened}", flush=True)
     check(len(times) >= 100, f"{len(times)} scrapes in {SECONDS} s")
     check(p99 < P99_MILLISECONDS, f"p99 is {p99:.0f} ms")

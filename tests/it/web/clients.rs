@@ -164,6 +164,30 @@ fn f3_readers_that_take_nothing_lose_their_places_to_one_that_reads() {
 }
 
 #[test]
+fn f4_a_crowd_of_newcomers_does_not_keep_a_scraper_from_its_page() {
+    let server = Server::with(big(), |site| {
+        site.max_requests = 2;
+        site.limits.idle_reader = PATIENCE;
+    });
+    let mut scraper = server.connect();
+    let mut scrape = || {
+        send(&mut scraper, "GET", "/metrics", &[]);
+        Answer::read(&mut scraper, "GET").status
+    };
+    assert_eq!(scrape(), 200);
+    let begun = (0..2).map(|_| {
+        let mut stream = server.connect();
+        send(&mut stream, "GET", "/metrics", &[]);
+        stream.read_exact(&mut [0; 1000]).unwrap();
+        stream
+    });
+    let begun: Vec<TcpStream> = begun.collect();
+    assert_eq!(server.get("/metrics").status, 503, "newcomers have no place any more");
+    assert_eq!(scrape(), 200, "there is one on top for whoever has read a page before");
+    drop(begun);
+}
+
+#[test]
 fn f4_scrapes_that_come_together_all_get_the_page() {
     let server = Server::with(snapshot(1, [series("room", 1)]), |site| site.max_requests = 0);
     let mut streams: Vec<TcpStream> = (0..200).map(|_| server.connect()).collect();
