@@ -44,6 +44,33 @@ struct State {
     regular: bool,
 }
 
+impl State {
+    /// What has come of the connection so far and since when it has been silent; nothing while it is answered.
+    fn waiting(&self) -> Option<(Standing, Instant)> {
+        let (served, since) = match self.stage {
+            Stage::Silent { since, served, .. } | Stage::Head { since, served } => (served, since),
+            Stage::Answer { .. } => return None,
+        };
+        let standing = match (self.regular, served) {
+            (true, _) => Standing::Regular,
+            (_, true) => Standing::Served,
+            _ => Standing::Unknown,
+        };
+        Some((standing, since))
+    }
+}
+
+/// What has come of a connection, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    /// It has asked nothing.
+    Unknown,
+    /// It has been answered.
+    Served,
+    /// It has read a whole metrics page.
+    Regular,
+}
+
 /// Whether a connection is to make room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Leave {
@@ -159,15 +186,22 @@ impl Progress {
     }
 
     /// Rank among the connections that could make room, the first to go lowest: those that never asked anything, then
-    /// the longest silent. Absent for a connection that is being answered, or may just not have had time to speak.
-    pub(super) fn rank(&self, now: Instant) -> Option<(bool, Instant)> {
+    /// the longest silent, those with a whole page behind them last. Absent for a connection that is being answered, or may
+    /// just not have had time to speak.
+    pub(super) fn rank(&self, now: Instant) -> Option<(Standing, Instant)> {
         let state = self.state();
-        let (served, since, ripe) = match state.stage {
-            Stage::Silent { since, served, looked } => (served, since, looked && now >= since + GRACE_SILENT),
-            Stage::Head { since, served } => (served, since, now >= since + GRACE_HEAD),
-            Stage::Answer { .. } => return None,
+        let (standing, since) = state.waiting()?;
+        let ripe = match state.stage {
+            Stage::Silent { since, looked, .. } => looked && now >= since + GRACE_SILENT,
+            Stage::Head { since, .. } => now >= since + GRACE_HEAD,
+            Stage::Answer { .. } => false,
         };
-        (ripe && state.leave == Leave::Never).then_some((served, since))
+        (ripe && state.leave == Leave::Never).then_some((standing, since))
+    }
+
+    /// Whether it is a newcomer that may soon have to make room.
+    pub(super) fn is_waiting_newcomer(&self) -> bool {
+        self.state().waiting().is_some_and(|(standing, _)| standing != Standing::Regular)
     }
 
     /// Asks the connection to make room.
@@ -282,6 +316,14 @@ mod tests {
         served.read(0);
         assert_eq!(silent.rank(Instant::now()), None);
         assert!(silent.rank(later).unwrap() < served.rank(later).unwrap());
+        let scraper = Progress::new(Limits::default());
+        scraper.request();
+        scraper.handed_over(Some(scrape()));
+        scraper.closed();
+        scraper.flushed();
+        scraper.read(0);
+        assert!(served.rank(later).unwrap() < scraper.rank(later).unwrap(), "scrapers last");
+        assert!(silent.is_waiting_newcomer() && !busy.is_waiting_newcomer() && !scraper.is_waiting_newcomer());
         assert_eq!(busy.rank(later), None);
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 
+use super::progress::Standing;
 use super::{Limits, Progress};
 
 /// How soon to look again for somebody who can make room.
@@ -70,7 +71,14 @@ impl Seats {
         let taken = self.taken();
         let ranked = taken.connections.values().filter(|(of, _)| peer.is_none_or(|peer| peer == *of));
         let first = ranked.filter_map(|(_, progress)| Some((progress.rank(now)?, progress))).min_by_key(|(r, _)| *r);
-        first.inspect(|(_, progress)| progress.evict()).is_some()
+        let Some(((standing, _), progress)) = first else { return false };
+        // A scraper does not go as long as somebody else only needs a moment more.
+        let newcomers = || taken.connections.values().any(|(_, progress)| progress.is_waiting_newcomer());
+        if standing == Standing::Regular && peer.is_none() && newcomers() {
+            return false;
+        }
+        progress.evict();
+        true
     }
 
     /// The place, among the requests that are answered at a time, of the reader that has taken nothing of its answer for
