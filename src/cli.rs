@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::app::{self, AppError, Keys, Scenario, TemporaryFolder};
+use crate::app::{self, AppError, Keys, Reloads, Scenario, TemporaryFolder};
 use crate::metrics::BUILD;
 use crate::reason::{Entry, Reason, TABLE};
 use crate::settings::{self, Problems, Settings};
@@ -32,7 +32,7 @@ struct Cli {
     command: Option<Command>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct Flags {
     /// Config file (YAML); config/exporter.yaml of the source explains every key.
     #[arg(long = "config.file", value_name = "FILE", global = true)]
@@ -56,6 +56,12 @@ struct Flags {
     /// Most requests answered at a time, 503 beyond; 0 for no limit [default: 40].
     #[arg(long = "web.max-requests", value_name = "N", global = true)]
     web_max_requests: Option<String>,
+    /// Let POST or PUT to /-/reload have the settings read again, as SIGHUP does.
+    #[arg(long = "web.enable-lifecycle", global = true)]
+    web_enable_lifecycle: bool,
+    /// URL under which people reach this, where a proxy stands before it; links are made with its path.
+    #[arg(long = "web.external-url", value_name = "URL", global = true)]
+    web_external_url: Option<String>,
     /// Least severe lines to log: debug, info, warn or error [default: info].
     #[arg(long = "log.level", value_name = "LEVEL", global = true)]
     log_level: Option<String>,
@@ -183,10 +189,12 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         None => {
             let settings = load(flags, &[])?;
             telemetry::start(&settings.log);
+            let flags = flags.clone();
             block_on(async {
-                let stop = app::stop_signal()?;
+                let reloads = Reloads::new(move || read_settings(&flags, &[]));
+                let stop = app::stop_signal_and(reloads.on_hangup())?;
                 let listeners = app::listen(&settings.web.listen_addresses).await?;
-                Ok(app::run(settings, listeners, stop).await?)
+                Ok(app::run_reloading(settings, listeners, stop, reloads).await?)
             })?;
         }
         Some(Command::Demo { simulator }) => demo(flags, &simulator)?,
@@ -265,6 +273,10 @@ fn healthcheck(flags: &Flags) -> Result<ExitCode, Failure> {
 }
 
 fn load(flags: &Flags, base: &[(String, String)]) -> Result<Settings, Failure> {
+    read_settings(flags, base).map_err(Failure::Settings)
+}
+
+fn read_settings(flags: &Flags, base: &[(String, String)]) -> Result<Settings, Problems> {
     let mut overrides = base.to_vec();
     let mut set = |key: &str, value: &Option<String>| {
         overrides.extend(value.iter().map(|value| (key.to_owned(), value.clone())));
@@ -273,6 +285,8 @@ fn load(flags: &Flags, base: &[(String, String)]) -> Result<Settings, Failure> {
     set("web.telemetry_path", &flags.web_telemetry_path);
     set("web.config_file", &flags.web_config_file);
     set("web.max_requests", &flags.web_max_requests);
+    set("web.enable_lifecycle", &flags.web_enable_lifecycle.then(|| "true".to_owned()));
+    set("web.external_url", &flags.web_external_url);
     set("log.level", &flags.log_level);
     set("log.format", &flags.log_format);
     for address in &flags.web_listen_address {
@@ -281,7 +295,7 @@ fn load(flags: &Flags, base: &[(String, String)]) -> Result<Settings, Failure> {
     // A variable that is not UTF-8 cannot be one of ours.
     let environment =
         std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
-    settings::load(flags.config_file.as_deref(), environment, &overrides).map_err(Failure::Settings)
+    settings::load(flags.config_file.as_deref(), environment, &overrides)
 }
 
 fn read_scenario(file: Option<PathBuf>) -> Result<Scenario, Failure> {

@@ -12,6 +12,7 @@ mod accounts;
 mod credentials;
 mod duration;
 mod endpoint;
+mod external_url;
 mod layers;
 mod log;
 mod poll;
@@ -33,6 +34,7 @@ pub use accounts::Account;
 pub use credentials::CredentialSource;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use endpoint::{Endpoint, Site};
+pub use external_url::ExternalUrl;
 pub use log::{Log, LogFormat, LogLevel};
 pub use poll::Poll;
 pub use problem::{Problem, Problems};
@@ -66,6 +68,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The names of the accounts, in their order.
+    #[must_use]
+    pub fn account_names(&self) -> Vec<String> {
+        self.accounts.iter().map(|account| account.name.clone()).collect()
+    }
+
     /// The settings that `text` makes by itself, with the credentials and overrides of `environment`.
     ///
     /// # Errors

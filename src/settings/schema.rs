@@ -63,6 +63,8 @@ pub(super) static ROOT: Shape = Shape::Section(&[
             ("telemetry_path", Shape::One),
             ("config_file", Shape::One),
             ("max_requests", Shape::One),
+            ("enable_lifecycle", Shape::One),
+            ("external_url", Shape::One),
             ("created_lines", Shape::One),
         ]),
     ),

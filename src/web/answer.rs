@@ -25,7 +25,7 @@ const POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// On every answer, errors included (OWASP's and Prometheus' own advice for pages that show foreign text).
-const PROTECTION: [(HeaderName, HeaderValue); 5] = [
+pub(super) const PROTECTION: [(HeaderName, HeaderValue); 5] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
@@ -73,11 +73,12 @@ impl Answer {
     /// The response to send on the connection of `progress`.
     pub(super) fn on(self, progress: Arc<Progress>) -> Response<Parts> {
         progress.wrote();
+        let place = self.permit.map(|permit| progress.hold(permit));
         self.response.map(|parts| Parts {
             left: parts.iter().map(|part| part.len() as u64).sum(),
             next: parts.into_iter(),
             scrape: self.scrape,
-            permit: self.permit,
+            place,
             progress,
         })
     }
@@ -89,7 +90,8 @@ pub(super) struct Parts {
     next: std::vec::IntoIter<Bytes>,
     left: u64,
     scrape: Option<Scrape>,
-    permit: Option<OwnedSemaphorePermit>,
+    /// Its place among the requests answered at a time.
+    place: Option<u64>,
     progress: Arc<Progress>,
 }
 
@@ -108,8 +110,7 @@ impl Parts {
 
     /// The last part is where the connection will write it next.
     pub(super) fn handed_over(&mut self) {
-        let (scrape, permit) = (self.scrape.take(), self.permit.take());
-        self.progress.handed_over(scrape, permit);
+        self.progress.handed_over(self.scrape.take(), self.place.take());
     }
 }
 
@@ -136,6 +137,9 @@ impl Body for Parts {
 
 impl Drop for Parts {
     fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.progress.give_up(place);
+        }
         self.progress.closed();
     }
 }

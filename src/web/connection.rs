@@ -16,9 +16,10 @@ use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::routes::{HasBody, Routes};
+use super::refusal::{self, Refusal};
+use super::routes::HasBody;
 use super::socket::{Socket, Wire};
-use super::{Progress, Seat, http2};
+use super::{Progress, Seat, Serving, http2};
 use crate::tls::HTTP2;
 
 /// Longest request line and headers in bytes.
@@ -53,19 +54,20 @@ enum End<T> {
 }
 
 /// Answers the requests of one connection until it ends, is too slow, has to make room, or `stopped`.
-pub(super) async fn run(stream: TcpStream, seat: Seat, routes: Arc<Routes>, mut stopped: watch::Receiver<bool>) {
+pub(super) async fn run(stream: TcpStream, seat: Seat, serving: Arc<Serving>, mut stopped: watch::Receiver<bool>) {
+    let seat = Arc::new(seat);
     let progress = &seat.progress;
-    let end = match routes.tls(seat.peer) {
-        None => http1(stream, &seat, &routes, &mut stopped).await,
+    let end = match serving.tls(seat.peer) {
+        None => http1(stream, &seat, &serving, &mut stopped).await,
         Some(config) => {
-            let shaken = supervise(pin!(handshake(stream, config, progress)), |_| {}, progress, &mut stopped).await;
+            let shaken = supervise(pin!(handshake(stream, config, &seat, &serving)), |_| {}, progress, &mut stopped).await;
             match shaken {
                 End::Done(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(HTTP2) => {
                     let finish = Notify::new();
-                    let work = pin!(http2::serve(stream, &seat, &routes, &finish));
+                    let work = pin!(http2::serve(stream, &seat, &serving, &finish));
                     supervise(work, |_| finish.notify_one(), progress, &mut stopped).await
                 }
-                End::Done(Ok(stream)) => http1(stream, &seat, &routes, &mut stopped).await,
+                End::Done(Ok(stream)) => http1(stream, &seat, &serving, &mut stopped).await,
                 End::Done(Err(broken)) => End::Done(Err(broken)),
                 End::TooSlow => End::TooSlow,
                 End::MadeRoom => End::MadeRoom,
@@ -74,7 +76,7 @@ pub(super) async fn run(stream: TcpStream, seat: Seat, routes: Arc<Routes>, mut 
         }
     };
     let peer = seat.peer;
-    routes.disconnected(seat.number);
+    serving.disconnected(seat.number);
     match end {
         End::Done(Ok(())) | End::Stopped => {}
         End::Done(Err(broken)) => {
@@ -129,14 +131,16 @@ where
 async fn handshake(
     stream: TcpStream,
     config: Arc<ServerConfig>,
-    progress: &Arc<Progress>,
+    seat: &Seat,
+    serving: &Serving,
 ) -> Result<TlsStream<Wire>, Broken> {
+    let progress = &seat.progress;
     // Nothing to read yet is silence, which may have to make room.
     progress.read(0);
     let mut first = [0];
     stream.peek(&mut first).await.map_err(Broken::Handshake)?;
     if first[0].is_ascii_uppercase() {
-        refuse_http(&stream);
+        refuse_http(&stream, serving);
         return Err(Broken::NotTls);
     }
     let wire = Wire { stream, progress: Arc::clone(progress), shaking: true };
@@ -146,22 +150,22 @@ async fn handshake(
 }
 
 /// A hint for people. Whoever does not take it gets none, so nothing is waited for.
-fn refuse_http(stream: &TcpStream) {
+fn refuse_http(stream: &TcpStream, serving: &Serving) {
     // What is not read before the end would take the hint along.
     let _ = stream.try_read(&mut [0; HEAD_BYTES]);
-    let _ = stream.try_write(NOT_TLS);
+    let _ = stream.try_write(&refusal::with_headers(NOT_TLS, &serving.headers()));
 }
 
-async fn http1<S>(stream: S, seat: &Seat, routes: &Arc<Routes>, stopped: &mut watch::Receiver<bool>) -> End<()>
+async fn http1<S>(stream: S, seat: &Arc<Seat>, serving: &Arc<Serving>, stopped: &mut watch::Receiver<bool>) -> End<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let progress = &seat.progress;
-    let socket = Socket { stream, progress: Arc::clone(progress), reports: Some(Arc::clone(routes)) };
+    let socket = Socket { stream, progress: Arc::clone(progress), reports: Some(Arc::clone(serving)), refusal: Refusal::default() };
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
         progress.request();
         let request = request.map(|body| HasBody(!body.is_end_stream()));
-        routes.respond(request, (seat.peer, seat.number), Arc::clone(progress))
+        serving.respond(request, seat)
     });
     let connection = http1::Builder::new()
         // Ours, see the room's doc; 100 headers is hyper's own limit.

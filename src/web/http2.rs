@@ -24,9 +24,10 @@ use tokio_rustls::server::TlsStream;
 
 use super::answer::Parts;
 use super::connection::{Broken, HEAD_BYTES};
-use super::routes::{HasBody, Routes};
+use super::refusal::Refusal;
+use super::routes::HasBody;
 use super::socket::{Socket, Wire};
-use super::{Progress, Seat};
+use super::{Progress, Seat, Serving};
 
 /// Requests that one connection may have answered at a time.
 const STREAMS: u32 = 16;
@@ -45,11 +46,11 @@ struct Sent {
 /// Answers the requests of one connection until it ends; after `finish`, only those that are being answered.
 pub(super) async fn serve(
     stream: TlsStream<Wire>,
-    seat: &Seat,
-    routes: &Arc<Routes>,
+    seat: &Arc<Seat>,
+    serving: &Arc<Serving>,
     finish: &Notify,
 ) -> Result<(), Broken> {
-    let socket = Socket { stream, progress: Arc::clone(&seat.progress), reports: None };
+    let socket = Socket { stream, progress: Arc::clone(&seat.progress), reports: None, refusal: Refusal::default() };
     let head_bytes = u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX);
     let connection = Builder::new()
         .max_concurrent_streams(STREAMS)
@@ -63,7 +64,7 @@ pub(super) async fn serve(
         answering: Vec::new(),
         sent: Vec::new(),
         may_reset: RESETS,
-        client: (seat.peer, seat.number),
+        seat: Arc::clone(seat),
         is_over: false,
     };
     let mut finishing = std::pin::pin!(finish.notified());
@@ -73,7 +74,7 @@ pub(super) async fn serve(
             told = true;
             conversation.connection.graceful_shutdown();
         }
-        conversation.poll(cx, routes, &seat.progress)
+        conversation.poll(cx, serving, &seat.progress)
     })
     .await
 }
@@ -84,7 +85,7 @@ struct Conversation {
     /// Some of these may not have left yet.
     sent: Vec<Sent>,
     may_reset: usize,
-    client: (std::net::IpAddr, u64),
+    seat: Arc<Seat>,
     /// The client has been asked to stop.
     is_over: bool,
 }
@@ -93,7 +94,7 @@ impl Conversation {
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        routes: &Arc<Routes>,
+        serving: &Arc<Serving>,
         progress: &Arc<Progress>,
     ) -> Poll<Result<(), Broken>> {
         loop {
@@ -115,11 +116,11 @@ impl Conversation {
             }
             match self.connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
-                    self.begin(request, respond, routes, progress);
+                    self.begin(request, respond, serving, progress);
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.into())),
                 Poll::Ready(None) => {
-                    self.report(cx, routes, progress);
+                    self.report(cx, serving, progress);
                     return Poll::Ready(Ok(()));
                 }
                 Poll::Pending => break,
@@ -128,12 +129,12 @@ impl Conversation {
         if let Some((began, _)) = self.answering.first() {
             progress.oldest(*began);
         }
-        self.report(cx, routes, progress);
+        self.report(cx, serving, progress);
         Poll::Pending
     }
 
     /// Reports what h2 had whole before the connection was polled, unless some of it may not have left.
-    fn report(&mut self, cx: &mut Context<'_>, routes: &Routes, progress: &Progress) {
+    fn report(&mut self, cx: &mut Context<'_>, serving: &Serving, progress: &Progress) {
         if progress.may_owe() {
             return;
         }
@@ -147,7 +148,7 @@ impl Conversation {
             }
         }
         for scrape in progress.flushed() {
-            routes.scraped(scrape);
+            serving.scraped(scrape);
         }
     }
 
@@ -155,7 +156,7 @@ impl Conversation {
         &mut self,
         request: Request<RecvStream>,
         mut respond: SendResponse<Bytes>,
-        routes: &Arc<Routes>,
+        serving: &Arc<Serving>,
         progress: &Arc<Progress>,
     ) {
         let streams = STREAMS as usize;
@@ -166,7 +167,7 @@ impl Conversation {
             return;
         }
         progress.request();
-        let answer = answer(request, respond, Arc::clone(routes), self.client, Arc::clone(progress));
+        let answer = answer(request, respond, Arc::clone(serving), Arc::clone(&self.seat));
         self.answering.push((Instant::now(), Box::pin(answer)));
     }
 }
@@ -185,15 +186,14 @@ impl Drop for Counted {
 async fn answer(
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
-    routes: Arc<Routes>,
-    client: (std::net::IpAddr, u64),
-    progress: Arc<Progress>,
+    serving: Arc<Serving>,
+    seat: Arc<Seat>,
 ) -> Option<Sent> {
-    let mut counted = Counted(Some(Arc::clone(&progress)));
+    let mut counted = Counted(Some(Arc::clone(&seat.progress)));
     let is_head = request.method() == Method::HEAD;
     let request = request.map(|body| HasBody(!body.is_end_stream()));
     let response = {
-        let mut made = std::pin::pin!(routes.respond(request, client, progress));
+        let mut made = std::pin::pin!(serving.respond(request, &seat));
         let made = std::future::poll_fn(|cx| {
             if respond.poll_reset(cx).is_ready() {
                 return Poll::Ready(None);
@@ -207,8 +207,8 @@ async fn answer(
     };
     // From here on the body tells.
     counted.0 = None;
-    send(response, &mut respond, is_head, routes.date()).await.unwrap_or_else(|error| {
-        tracing::debug!(peer = %client.0, %error, "an answer was not taken");
+    send(response, &mut respond, is_head, serving.date()).await.unwrap_or_else(|error| {
+        tracing::debug!(peer = %seat.peer, %error, "an answer was not taken");
         None
     })
 }

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::Progress;
-use super::routes::Routes;
+use super::refusal::Refusal;
+use super::{Progress, Serving};
 
 /// A stream under TLS, whose bytes are a head as long as hands are shaken.
 pub(super) struct Wire {
@@ -24,7 +24,9 @@ pub(super) struct Socket<S> {
     pub(super) progress: Arc<Progress>,
     /// Whom to report answers to that have been written, where a flush says so; absent for HTTP/2, whose reads and
     /// flushes are about many answers at a time.
-    pub(super) reports: Option<Arc<Routes>>,
+    pub(super) reports: Option<Arc<Serving>>,
+    /// What hyper answers by itself.
+    pub(super) refusal: Refusal,
 }
 
 impl AsyncRead for Wire {
@@ -79,6 +81,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
 }
 
 impl<S> Socket<S> {
+    /// Who is asked for headers when `bytes` are hyper's own answer to what it could not read: no request has come of it.
+    fn refusing(&self, bytes: &[u8]) -> Option<Arc<Serving>> {
+        let refuses = !self.progress.is_answering() && Refusal::is_one(bytes);
+        self.reports.as_ref().filter(|_| refuses).map(Arc::clone)
+    }
+
     fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if matches!(written, Poll::Ready(Ok(1..))) {
             self.progress.wrote();
@@ -90,6 +98,10 @@ impl<S> Socket<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(serving) = self.refusing(bytes) {
+            let socket = &mut *self;
+            return socket.refusal.poll_write(Pin::new(&mut socket.stream), cx, bytes, || serving.headers());
+        }
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.wrote(written)
     }
@@ -99,6 +111,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let Some(first) = parts.iter().find(|part| !part.is_empty())
+            && let Some(serving) = self.refusing(first)
+        {
+            let socket = &mut *self;
+            return socket.refusal.poll_write(Pin::new(&mut socket.stream), cx, first, || serving.headers());
+        }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
         self.wrote(written)
     }
@@ -112,9 +130,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         self.progress.block(flushed.is_pending());
         ready!(flushed)?;
-        if let Some(routes) = &self.reports {
+        if let Some(serving) = &self.reports {
             for scrape in self.progress.flushed() {
-                routes.scraped(scrape);
+                serving.scraped(scrape);
             }
         }
         Poll::Ready(Ok(()))

@@ -18,10 +18,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Letters of the catalogue and how many faults each has.
-const CATALOGUE: [(char, u32); 6] = [('a', 28), ('b', 15), ('c', 7), ('d', 13), ('e', 8), ('g', 11)];
+const CATALOGUE: [(char, u32); 9] = [
+    ('a', 28), // answers
+    ('b', 15), // transport
+    ('c', 7),  // time
+    ('d', 13), // storage
+    ('e', 8),  // ends
+    ('f', 17), // the HTTP server
+    ('g', 11), // metrics
+    ('h', 5),  // pages
+    ('k', 8),  // settings and the process
+];
 
-/// Letters whose rows are being written: those that are there are checked, and nobody is told of the others yet.
-const BEGUN: [(char, u32); 2] = [('f', 17), ('k', 8)];
+/// Rows that come with what they are about.
+const TO_COME: [&str; 4] = ["h1", "h2", "h3", "h4"];
 
 /// Fewest words of a reason.
 const REASON_WORDS: usize = 5;
@@ -45,15 +55,10 @@ fn rows(table: &str) -> Vec<Row<'_>> {
     rows.filter(|row| is_number(&row.number)).collect()
 }
 
-/// Every letter that a number may begin with, and its last number.
-fn letters() -> impl Iterator<Item = (char, u32)> {
-    CATALOGUE.into_iter().chain(BEGUN)
-}
-
 /// Whether `word` is a letter of the catalogue and a number.
 fn is_number(word: &str) -> bool {
     let mut characters = word.chars();
-    let letter = characters.next().is_some_and(|letter| letters().any(|(known, _)| known == letter));
+    let letter = characters.next().is_some_and(|letter| CATALOGUE.iter().any(|(known, _)| *known == letter));
     let digits = characters.as_str();
     letter && !digits.is_empty() && digits.chars().all(|digit| digit.is_ascii_digit())
 }
@@ -94,13 +99,13 @@ fn problems(table: &str, tests: &Tests, scripts: &BTreeSet<String>) -> Vec<Strin
     for (letter, most) in CATALOGUE {
         for number in (1..=most).map(|n| format!("{letter}{n}")) {
             let count = rows.iter().filter(|row| row.number == number).count();
-            if count != 1 {
+            if count != 1 && !(count == 0 && TO_COME.contains(&&*number)) {
                 wrong.push(format!("{number}: {count} rows"));
             }
         }
     }
     for Row { number, shown } in &rows {
-        let known = letters().any(|(letter, most)| (1..=most).any(|n| *number == format!("{letter}{n}")));
+        let known = CATALOGUE.iter().any(|(letter, most)| (1..=*most).any(|n| *number == format!("{letter}{n}")));
         if !known {
             wrong.push(format!("{number}: no such fault"));
         }

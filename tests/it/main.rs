@@ -16,6 +16,7 @@ mod publication;
 mod readme;
 mod reasons;
 mod recovery;
+mod reload;
 mod settings;
 mod signing;
 mod simulation;

@@ -15,8 +15,10 @@ use tencent_live_exporter::publication::{
 };
 use tencent_live_exporter::reason::{Class, Reason};
 use tencent_live_exporter::status::Board;
-use tencent_live_exporter::web::{Guard, Limits, Site, Terms, serve};
+use tencent_live_exporter::web::{Guard, Limits, Serving, Site, Terms, serve};
 
+#[path = "web/attacks.rs"]
+mod attacks;
 #[path = "web/clients.rs"]
 mod clients;
 #[path = "web/hostile.rs"]
@@ -143,14 +145,17 @@ impl Server {
         let (tell_end, ended) = mpsc::channel();
         let mut site = Site {
             telemetry_path: "/metrics".to_owned(),
+            external_path: String::new(),
             max_requests: 40,
             guard: Arc::new(Guard::new(Terms::default()).unwrap()),
             exposition: Arc::new(exposition(snapshot, false)),
             board: Arc::clone(&board),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             build: BUILD,
+            started: 1_767_000_000,
             on_scraped: Box::new(move |scrape| report.send(scrape).unwrap_or_default()),
             on_disconnected: Box::new(move |connection| tell_end.send(connection).unwrap_or_default()),
+            reload: None,
             limits: Limits::default(),
         };
         change(&mut site);
@@ -163,7 +168,7 @@ impl Server {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 tell_address.send(listener.local_addr().unwrap()).unwrap();
                 let shutdown = async { stopping.await.unwrap_or_default() };
-                serve(vec![listener], Arc::new(site), shutdown, Duration::from_secs(1)).await;
+                serve(vec![listener], Arc::new(Serving::new(site)), shutdown, Duration::from_secs(1)).await;
             });
             // Nobody listens once the test is over.
             tell_stopped.send(()).unwrap_or_default();
@@ -199,7 +204,7 @@ impl Server {
     }
 
     fn first_poll(&self) {
-        self.board.update(0, |account| account.last_poll = Some(1_767_229_900));
+        self.board.update("main <b>&", |account| account.last_poll = Some(1_767_229_900));
     }
 }
 

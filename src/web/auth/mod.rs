@@ -33,7 +33,7 @@ use self::basic::Login;
 use self::known::Known;
 use self::pool::{Pool, Work};
 use self::rate::Books;
-use super::answer::Answer;
+use super::answer::{Answer, PROTECTION};
 use super::routes::HEALTHY_PATH;
 use crate::secret::Secret;
 use crate::tls::Server;
@@ -177,10 +177,21 @@ impl Guard {
 
     /// The answer with the headers that every one has.
     pub(super) fn dress(&self, mut answer: Answer) -> Answer {
-        for (name, value) in &self.active.load().terms.headers {
-            answer = answer.with(name.clone(), value.clone());
-        }
+        self.add_headers(answer.response.headers_mut());
         answer
+    }
+
+    /// The headers of answers that are not ours.
+    pub(super) fn headers(&self) -> HeaderMap {
+        let mut headers = PROTECTION.into_iter().collect();
+        self.add_headers(&mut headers);
+        headers
+    }
+
+    fn add_headers(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.active.load().terms.headers {
+            headers.insert(name.clone(), value.clone());
+        }
     }
 }
 
