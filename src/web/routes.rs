@@ -1,7 +1,6 @@
 //! Which path answers what.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,9 +20,6 @@ use crate::publication::{Scrape, Scraper};
 /// For so many requests at a time there is one place on top.
 const FOR_REGULARS: usize = 5;
 
-/// The address of a client and the number of its connection.
-type Client = (IpAddr, u64);
-
 /// The site with its limit on requests at a time.
 #[derive(Debug)]
 pub(super) struct Routes {
@@ -32,13 +28,20 @@ pub(super) struct Routes {
     /// Places on top, for connections over which a whole page was read before: a crowd of newcomers must not keep a
     /// scraper from its page.
     for_regulars: Arc<Semaphore>,
+    /// The turn of those that have not read a page before to make theirs.
+    newcomers: Semaphore,
 }
 
 impl Routes {
     pub(super) fn new(site: Arc<Site>) -> Self {
         let limit = site.max_requests.min(Semaphore::MAX_PERMITS);
         let for_regulars = Arc::new(Semaphore::new(limit.div_ceil(FOR_REGULARS)));
-        Self { requests: (limit > 0).then(|| Arc::new(Semaphore::new(limit))), for_regulars, site }
+        Self {
+            requests: (limit > 0).then(|| Arc::new(Semaphore::new(limit))),
+            for_regulars,
+            newcomers: Semaphore::new(1),
+            site,
+        }
     }
 
     /// The routes of the site that takes this one's place.
@@ -77,7 +80,7 @@ impl Routes {
                 if let Some(permit) = permit {
                     progress.hold(permit);
                 }
-                self.answer(&request, path, (seat.peer, seat.number)).await
+                self.answer(&request, path, seat).await
             }
             Err(()) => self.at_limit(),
         };
@@ -122,7 +125,7 @@ impl Routes {
         Answer::text(StatusCode::SERVICE_UNAVAILABLE, text).with(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
-    async fn answer(&self, request: &Request<Incoming>, path: &str, client: Client) -> Answer {
+    async fn answer(&self, request: &Request<Incoming>, path: &str, seat: &Seat) -> Answer {
         let method = request.method();
         let reads = method == Method::GET || method == Method::HEAD;
         match path {
@@ -130,7 +133,7 @@ impl Routes {
             "/-/reload" if method == Method::POST || method == Method::PUT => self.reload().await,
             "/-/reload" => Answer::not_allowed("POST, PUT"),
             _ if !reads => Answer::not_allowed("GET, HEAD"),
-            _ if path == self.site.telemetry_path => self.metrics(request, client).await,
+            _ if path == self.site.telemetry_path => self.metrics(request, seat).await,
             "/-/healthy" => self.healthy(),
             "/-/ready" => self.ready(),
             landing::STYLE_PATH => landing::style(),
@@ -158,13 +161,17 @@ impl Routes {
         }
     }
 
-    async fn metrics(&self, request: &Request<Incoming>, (peer, connection): Client) -> Answer {
+    async fn metrics(&self, request: &Request<Incoming>, seat: &Seat) -> Answer {
         let headers = request.headers();
         let offer = exposition::format(&all(headers, &ACCEPT));
         let coding = exposition::coding(&all(headers, &ACCEPT_ENCODING));
         let filter = filter(request.uri().query().unwrap_or_default());
+        // Newcomers make their pages one after the other, so that a crowd of them leaves a scraper the processor. The
+        // semaphore is never closed.
+        let turn = if seat.progress.is_regular() { None } else { self.newcomers.acquire().await.ok() };
         let exposition = Arc::clone(&self.site.exposition);
         let page = tokio::task::spawn_blocking(move || exposition.filtered(offer.format, coding, &filter)).await;
+        drop(turn);
         let Ok(page) = page else {
             tracing::error!("the metrics page could not be made");
             return Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics page could not be made\n");
@@ -177,7 +184,8 @@ impl Routes {
         }
         if request.method() == Method::GET && has_baselines {
             let user_agent = headers.get(USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes);
-            answer.scrape = Some(Scrape { scraper: Scraper::new(peer, user_agent), connection, generation });
+            answer.scrape =
+                Some(Scrape { scraper: Scraper::new(seat.peer, user_agent), connection: seat.number, generation });
         }
         answer
     }
