@@ -23,7 +23,7 @@ const SUCCESS: &str = "tencent_live_exporter_config_last_reload_success_timestam
 /// What a reload finds changed.
 type Change = fn(&mut Settings);
 
-/// Fifty disconnects a second on two domains, listed late as often as not.
+/// Ten disconnects a second on two domains, listed late as often as not.
 fn busy() -> Scenario {
     let yaml = "
 platform:
@@ -31,7 +31,7 @@ platform:
     - name: push.a.example.com
       apps: [{ name: live, streams: [{ pattern: 'room_{}', count: 30 }] }, { name: vip, streams: [{ names: [one] }] }]
     - { name: push.b.example.com, apps: [{ name: live, streams: [{ pattern: 'cam-{}', count: 8 }] }] }
-traffic: { disconnects_per_minute: 3000, history: 2m }
+traffic: { disconnects_per_minute: 600, history: 30s }
 quirks: { lateness: [{ share: 0.5, up_to: 3s }] }
 ";
     Scenario::from_yaml(yaml).unwrap()
