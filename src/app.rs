@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::clock::{Clock, SystemClock};
-use crate::ledger::{Ledger, LedgerError, SqliteLedger};
+use crate::ledger::{Ledger, LedgerError, Records, SqliteLedger};
 use crate::live::{self, Client, ClientOptions, Credentials, KeyFile, Provider};
 use crate::metrics::exposition::{Coding, Exposition, Format};
 use crate::metrics::{BUILD, OwnMetrics, POLL_ERRORS};
@@ -84,6 +84,7 @@ struct House {
     keeper_ended: oneshot::Receiver<Result<(), LedgerError>>,
     loops: Vec<(String, AccountLoop<Client>)>,
     exposition: Arc<Exposition>,
+    records: Arc<Records>,
 }
 
 /// Runs until `stop` completes, then stops polling, finishes the commit in hand and drains scrapes.
@@ -119,6 +120,7 @@ pub async fn run(
         telemetry_path: settings.web.telemetry_path.clone(),
         max_requests: usize::try_from(settings.web.max_requests).unwrap_or(usize::MAX),
         exposition: Arc::clone(&house.exposition),
+        records: Arc::clone(&house.records),
         board: Arc::clone(&house.board),
         clock: Arc::clone(&house.clock),
         build: BUILD,
@@ -185,11 +187,12 @@ fn build(settings: &Settings, hold_max: Duration) -> Result<House, AppError> {
     let metrics = Arc::new(metrics);
     metrics.config_reload(true, clock.now());
     let board = Arc::new(Board::new(names, interval * STUCK_INTERVALS, clock.elapsed()));
-    let ledger: Box<dyn Ledger> = match &settings.state.path {
-        StatePath::Memory => Box::new(SqliteLedger::in_memory()?),
-        StatePath::Folder(folder) => Box::new(SqliteLedger::open(folder)?),
+    let ledger = match &settings.state.path {
+        StatePath::Memory => SqliteLedger::in_memory()?,
+        StatePath::Folder(folder) => SqliteLedger::open(folder)?,
     };
-    let (keeper, keeper_ended) = start_keeper(ledger, settings, hold_max, &clock, &metrics)?;
+    let records = Arc::new(ledger.records(Classifier::new(&settings.reasons), Arc::clone(&clock)));
+    let (keeper, keeper_ended) = start_keeper(Box::new(ledger), settings, hold_max, &clock, &metrics)?;
     let mut loops = Vec::new();
     for (index, account) in settings.accounts.iter().enumerate() {
         let options = AccountOptions {
@@ -208,7 +211,7 @@ fn build(settings: &Settings, hold_max: Duration) -> Result<House, AppError> {
         loops.push((account.name.clone(), AccountLoop::new(options)));
     }
     let exposition = Arc::new(Exposition::new(keeper.snapshot(), Arc::clone(&metrics), settings.web.created_lines));
-    Ok(House { clock, board, keeper, keeper_ended, loops, exposition })
+    Ok(House { clock, board, keeper, keeper_ended, loops, exposition, records })
 }
 
 fn start_keeper(

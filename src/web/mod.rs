@@ -1,4 +1,4 @@
-//! The HTTP server: metrics, health, landing page.
+//! The HTTP server: metrics, records, health, landing page.
 //!
 //! Promises: a scrape never waits for the API, the disk or another client; every answer, errors included, carries the
 //! same protective headers and repeats nothing of the request; a client that is slow, silent or many is cut off or
@@ -9,9 +9,11 @@
 //! traverse. Wiring, settings and the meaning of health belong to others.
 
 mod answer;
+mod api;
 mod connection;
 mod landing;
 mod progress;
+mod questions;
 mod routes;
 mod seats;
 
@@ -27,6 +29,7 @@ use self::progress::Progress;
 use self::routes::Routes;
 use self::seats::{Seat, Seats};
 use crate::clock::Clock;
+use crate::ledger::Records;
 use crate::metrics::BuildInfo;
 use crate::metrics::exposition::Exposition;
 use crate::publication::Scrape;
@@ -40,6 +43,8 @@ pub struct Site {
     pub max_requests: usize,
     /// Makes the metrics page.
     pub exposition: Arc<Exposition>,
+    /// The single records.
+    pub records: Arc<Records>,
     /// How the accounts are doing.
     pub board: Arc<Board>,
     /// Tells healthy from stuck, and how long ago something was.

@@ -14,7 +14,8 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::answer::{Answer, Parts};
-use super::{Progress, Site, landing};
+use super::questions::Questions;
+use super::{Progress, Site, api, landing};
 use crate::metrics::exposition::{self, Filter};
 use crate::publication::{Scrape, Scraper};
 
@@ -26,12 +27,14 @@ pub(super) type Client = (IpAddr, u64);
 pub(super) struct Routes {
     site: Arc<Site>,
     requests: Option<Arc<Semaphore>>,
+    questions: Questions,
 }
 
 impl Routes {
     pub(super) fn new(site: Arc<Site>) -> Self {
         let limit = site.max_requests.min(Semaphore::MAX_PERMITS);
-        Self { requests: (limit > 0).then(|| Arc::new(Semaphore::new(limit))), site }
+        let questions = Questions::new(Arc::clone(&site.records));
+        Self { questions, requests: (limit > 0).then(|| Arc::new(Semaphore::new(limit))), site }
     }
 
     pub(super) fn scraped(&self, scrape: Scrape) {
@@ -85,6 +88,7 @@ impl Routes {
         let method = request.method();
         let reads = method == Method::GET || method == Method::HEAD;
         let known = path == self.site.telemetry_path
+            || api::is_path(path)
             || matches!(path, "/" | landing::STYLE_PATH | "/-/healthy" | "/-/ready" | "/-/reload");
         match path {
             _ if !known => Answer::not_found(),
@@ -97,6 +101,7 @@ impl Routes {
             "/-/healthy" => self.healthy(),
             "/-/ready" => self.ready(),
             landing::STYLE_PATH => landing::style(),
+            _ if api::is_path(path) => api::answer(&self.site, &self.questions, request.uri()).await,
             _ => landing::page(&self.site),
         }
     }
