@@ -11,8 +11,10 @@ use tencent_live_exporter::ledger::{
 };
 use tencent_live_exporter::reason::{Class, Classifier, Reason};
 use tencent_live_exporter::session::{Fact, GroupKey, IdentityKey, Name, PushSession};
+use tencent_live_exporter::settings::StatePath;
 
 use crate::support::folder::Folder;
+use crate::support::rig::Rig;
 
 /// 2026-01-01T00:00:00Z, a full hour.
 const START: i64 = 1_767_225_600;
@@ -443,4 +445,25 @@ fn whoever_reads_for_long_holds_up_no_commit() {
         |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
     let (busy, log, back) = books.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], checkpoint).unwrap();
     assert_eq!((busy, log), (0, back));
+}
+
+#[tokio::test]
+async fn what_is_counted_can_be_asked_for_at_once_with_books_in_memory_too() {
+    for path in [None, Some(StatePath::Memory)] {
+        let rig = Rig::new().await.with(|settings| {
+            if let Some(path) = path.clone() {
+                settings.state.path = path;
+            }
+        });
+        let rig = rig.start().await;
+        rig.world.publish_all([rig.ended("room", 20), rig.ended("hall", 10)]);
+        rig.shows_the_truth().await;
+        let (status, body) = rig.get("/api/v1/disconnects?stream=room").await;
+        let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let found = answer["data"]["disconnects"].as_array().unwrap();
+        assert_eq!((status, found.len()), (200, 1), "{body}");
+        assert_eq!((&found[0]["stream"], &found[0]["duration_seconds"]), (&"room".into(), &60.into()), "{body}");
+        let (_, body) = rig.get("/api/v1/disconnects").await;
+        assert!(body.find("\"hall\"").unwrap() < body.find("\"room\"").unwrap(), "{body}");
+    }
 }
