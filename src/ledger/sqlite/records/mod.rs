@@ -143,7 +143,7 @@ fn open(file: &Path, patience: Duration) -> rusqlite::Result<Connection> {
     let connection =
         Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(patience)?;
-    connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -16384;")?;
+    connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -8192;")?;
     Ok(connection)
 }
 
@@ -182,9 +182,11 @@ impl Deadline {
 
     /// For work that SQLite does not see, or sees as many short pieces.
     fn check(&self) -> rusqlite::Result<()> {
-        if self.is_over() {
-            return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_INTERRUPT), None));
-        }
-        Ok(())
+        if self.is_over() { Err(cut_off()) } else { Ok(()) }
     }
+}
+
+/// What SQLite says when it is interrupted.
+fn cut_off() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_INTERRUPT), None)
 }

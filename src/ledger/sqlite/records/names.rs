@@ -4,11 +4,14 @@ use std::collections::HashMap;
 
 use rusqlite::{OptionalExtension as _, Row};
 
-use super::Reading;
 use super::lanes::LANES;
+use super::{Reading, cut_off};
 use crate::ledger::{RecordFilter, StreamMatch};
 use crate::reason::Reason;
 use crate::session::{IdentityKey, Name};
+
+/// Most kinds to choose from: strangers may invent apps, and what is chosen from is in memory.
+const KINDS: u32 = 100_000;
 
 /// What a record has in common with many.
 pub(super) struct Kind {
@@ -34,11 +37,21 @@ pub(super) fn is_about_kinds(filter: &RecordFilter) -> bool {
 
 /// The kinds that `filter` lets through.
 pub(super) fn kinds(reading: &Reading<'_>, filter: &RecordFilter) -> rusqlite::Result<HashMap<i64, Kind>> {
-    let mut statement = reading.books.prepare("SELECT id, account, domain, app, reason_text FROM record_kind")?;
-    let mut rows = statement.query([])?;
+    let sql = "SELECT id, account, domain, app, reason_text FROM record_kind
+               WHERE (?1 IS NULL OR domain = ?1) AND (?2 IS NULL OR app = ?2)";
+    let mut statement = reading.books.prepare(sql)?;
+    // What is marked may be the label of another name, and is compared below.
+    let plain =
+        |name: &Option<String>| name.as_ref().filter(|name| !is_marked(name)).map(|name| name.clone().into_bytes());
+    let mut rows = statement.query((plain(&filter.domain), plain(&filter.app)))?;
+    let mut read = 0;
     let mut reasons: HashMap<String, Reason> = HashMap::new();
     let mut kinds = HashMap::new();
     while let Some(row) = rows.next()? {
+        read += 1;
+        if read > KINDS {
+            return Err(cut_off());
+        }
         let kind = kind(row, |text| match reasons.get(text) {
             Some(reason) => *reason,
             None => *reasons.entry(text.to_owned()).or_insert(reading.classifier.classify(text)),
@@ -124,4 +137,34 @@ fn is_called(name: &Name, wanted: &str, key: &IdentityKey) -> bool {
 fn is_marked(text: &str) -> bool {
     let mark = text.rsplit_once('~').map_or("", |(_, mark)| mark);
     mark.len() == 8 && mark.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::ledger::{LedgerError, RecordQuery, SqliteLedger};
+    use crate::reason::Classifier;
+
+    #[test]
+    fn a_flood_of_invented_apps_takes_no_memory_and_leaves_the_other_domains_to_be_asked_about() {
+        let mut ledger = SqliteLedger::in_memory().unwrap();
+        let flood = format!(
+            "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n <= {KINDS})
+             INSERT INTO record_kind (account, domain, app, reason_text)
+             SELECT 'main', CAST('flooded' AS BLOB), CAST(n AS BLOB), '' FROM numbers"
+        );
+        ledger.with(|books| Ok(books.execute(&flood, []).unwrap())).unwrap();
+        let records = ledger.records(Classifier::new(&[]), Arc::new(SystemClock::new()));
+        let records = records.patience(std::time::Duration::from_secs(60));
+        let ask = |domain: Option<&str>, reason| {
+            let filter = RecordFilter { domain: domain.map(str::to_owned), reason, ..RecordFilter::default() };
+            records.page(&RecordQuery { filter, limit: 1, ..RecordQuery::default() }).map(|page| page.disconnects.len())
+        };
+        assert!(matches!(ask(Some("flooded"), None), Err(LedgerError::TooSlow)));
+        assert!(matches!(ask(None, Some(Reason::Unmapped)), Err(LedgerError::TooSlow)));
+        assert_eq!((ask(Some("other"), None).unwrap(), ask(None, None).unwrap()), (0, 0));
+    }
 }
