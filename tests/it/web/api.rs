@@ -32,7 +32,8 @@ fn record(n: u64, stream: &[u8]) -> Record {
 
 /// A server with these streams in its records, the newest last.
 fn server(streams: &[&[u8]]) -> Server {
-    server_with(streams, |records| records)
+    // A busy machine wants more patience.
+    server_with(streams, |records| records.patience(Duration::from_secs(60)))
 }
 
 fn server_with(streams: &[&[u8]], change: impl FnOnce(Records) -> Records) -> Server {
