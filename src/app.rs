@@ -19,7 +19,7 @@ use self::reload::Running;
 pub use self::temporary::TemporaryFolder;
 use self::web_config::Protection;
 use crate::clock::{Clock, SystemClock, UnixSeconds};
-use crate::ledger::{Ledger, LedgerError, SqliteLedger};
+use crate::ledger::{Ledger, LedgerError, Records, SqliteLedger};
 use crate::live::{self, Client, ClientOptions, Credentials, KeyFile, Provider};
 use crate::metrics::exposition::{Coding, Exposition, Format};
 use crate::metrics::{BUILD, OwnMetrics, POLL_ERRORS};
@@ -101,6 +101,7 @@ struct House {
     board: Arc<Board>,
     keeper: KeeperHandle,
     exposition: Arc<Exposition>,
+    records: Arc<Records>,
     started: UnixSeconds,
     limits: Limits,
 }
@@ -215,15 +216,16 @@ fn build(settings: &Settings, hold_max: Duration) -> Result<Built, AppError> {
     metrics.config_reload(true, clock.now());
     metrics.web_config_reload(true, clock.now());
     let board = Arc::new(Board::new(names, interval * STUCK_INTERVALS, clock.elapsed()));
-    let ledger: Box<dyn Ledger> = match &settings.state.path {
-        StatePath::Memory => Box::new(SqliteLedger::in_memory()?),
-        StatePath::Folder(folder) => Box::new(SqliteLedger::open(folder)?),
+    let ledger = match &settings.state.path {
+        StatePath::Memory => SqliteLedger::in_memory()?,
+        StatePath::Folder(folder) => SqliteLedger::open(folder)?,
     };
-    let (keeper, keeper_ended) = start_keeper(ledger, settings, hold_max, &clock, &metrics)?;
+    let records = Arc::new(ledger.records(Classifier::new(&settings.reasons), Arc::clone(&clock)));
+    let (keeper, keeper_ended) = start_keeper(Box::new(ledger), settings, hold_max, &clock, &metrics)?;
     let exposition = Arc::new(Exposition::new(keeper.snapshot(), Arc::clone(&metrics), settings.web.created_lines));
     let started = clock.now();
     let limits = limits::of_process();
-    let house = House { clock, metrics, board, keeper, exposition, started, limits };
+    let house = House { clock, metrics, board, keeper, exposition, records, started, limits };
     let made = settings.accounts.iter().map(|account| {
         let source = client(account, settings, &house.clock, &house.metrics)?;
         Ok((account.name.clone(), house.account_loop(account, source, settings)))
@@ -256,6 +258,7 @@ impl House {
             max_requests: usize::try_from(settings.web.max_requests).unwrap_or(usize::MAX),
             guard: Arc::clone(guard),
             exposition: Arc::clone(&self.exposition),
+            records: Arc::clone(&self.records),
             board: Arc::clone(&self.board),
             clock: Arc::clone(&self.clock),
             build: BUILD,

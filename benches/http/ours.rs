@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tencent_live_exporter::clock::{Clock, SystemClock};
+use tencent_live_exporter::ledger::SqliteLedger;
 use tencent_live_exporter::metrics::BUILD;
 use tencent_live_exporter::poller::{Keeper, KeeperHandle};
 use tencent_live_exporter::publication::labels::Choice;
+use tencent_live_exporter::reason::Classifier;
 use tencent_live_exporter::status::Board;
 use tencent_live_exporter::web::{self, Guard, Limits, Serving, Site, Terms};
 
@@ -27,7 +29,10 @@ pub(super) fn keeper(folder: &Path, count: u64) -> KeeperHandle {
 pub(super) async fn serve(keeper: KeeperHandle, count: u64, commits: u32, changed: u64) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (scraped, disconnected) = (keeper.clone(), keeper.clone());
+    // Nobody asks for records here.
+    let nothing = SqliteLedger::in_memory().expect("there is memory");
     let site = Site {
+        records: Arc::new(nothing.records(Classifier::new(&[]), Arc::new(SystemClock::new()))),
         telemetry_path: "/metrics".to_owned(),
         external_path: String::new(),
         // No scraper is to be sent away.

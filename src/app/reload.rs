@@ -183,7 +183,8 @@ impl Running {
             // A keeper that has stopped ends the exporter, and says why itself.
             std::future::pending::<()>().await;
         }
-        let House { metrics, board, clock, .. } = &self.house;
+        let House { metrics, board, clock, records, .. } = &self.house;
+        records.classify_by(Classifier::new(&settings.reasons));
         board.change(names.clone(), settings.poll.interval * STUCK_INTERVALS, clock.elapsed());
         metrics.change(&names, settings.poll.interval, settings.series.limit);
         if settings.web.created_lines != self.settings.web.created_lines {

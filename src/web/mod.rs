@@ -1,4 +1,5 @@
-//! The HTTP server: metrics, health, landing page; encrypted and for those who have a password, where it is so set.
+//! The HTTP server: metrics, records, health, landing page; encrypted and for those who have a password, where it is so
+//! set.
 //!
 //! Promises: a scrape never waits for the API, the disk or another client; every answer, errors included, carries the
 //! same protective headers and repeats nothing of the request; a client that is slow, silent or many is cut off or
@@ -10,11 +11,13 @@
 //! traverse. Wiring, settings and the meaning of health belong to others.
 
 mod answer;
+mod api;
 mod auth;
 mod connection;
 mod http2;
 mod landing;
 mod progress;
+mod questions;
 mod refusal;
 mod routes;
 mod seats;
@@ -31,10 +34,11 @@ use tokio::task::JoinSet;
 
 pub use self::auth::{Guard, GuardError, LONGEST_PASSWORD, Terms};
 use self::progress::Progress;
-pub use self::routes::PATHS;
+pub use self::routes::paths;
 use self::seats::{Seat, Seats};
 pub use self::serving::Serving;
 use crate::clock::{Clock, UnixSeconds};
+use crate::ledger::Records;
 use crate::metrics::BuildInfo;
 use crate::metrics::exposition::Exposition;
 use crate::publication::Scrape;
@@ -56,6 +60,8 @@ pub struct Site {
     pub guard: Arc<Guard>,
     /// Makes the metrics page.
     pub exposition: Arc<Exposition>,
+    /// The single records.
+    pub records: Arc<Records>,
     /// How the accounts are doing.
     pub board: Arc<Board>,
     /// Tells healthy from stuck, and how long ago something was.

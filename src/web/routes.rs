@@ -12,7 +12,8 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::answer::{Answer, Parts};
-use super::{Seat, Site, landing};
+use super::questions::Questions;
+use super::{Seat, Site, api, landing};
 use crate::metrics::exposition::{self, Filter};
 use crate::publication::{Scrape, Scraper};
 
@@ -20,7 +21,9 @@ use crate::publication::{Scrape, Scraper};
 pub(super) const HEALTHY_PATH: &str = "/-/healthy";
 
 /// Every path there is, beside that of the metrics.
-pub const PATHS: [&str; 5] = ["/", landing::STYLE_PATH, HEALTHY_PATH, "/-/ready", "/-/reload"];
+pub fn paths() -> impl Iterator<Item = &'static str> {
+    ["/", landing::STYLE_PATH, HEALTHY_PATH, "/-/ready", "/-/reload"].into_iter().chain(api::PATHS)
+}
 
 /// For so many requests at a time there is one place on top.
 const FOR_REGULARS: usize = 5;
@@ -39,6 +42,7 @@ pub(super) struct Routes {
     for_regulars: Arc<Semaphore>,
     /// The turn of those that have not read a page before to make theirs.
     newcomers: Semaphore,
+    questions: Arc<Questions>,
 }
 
 impl Routes {
@@ -49,6 +53,7 @@ impl Routes {
             requests: (limit > 0).then(|| Arc::new(Semaphore::new(limit))),
             for_regulars,
             newcomers: Semaphore::new(1),
+            questions: Arc::new(Questions::new(Arc::clone(&site.records))),
             site,
         }
     }
@@ -56,6 +61,7 @@ impl Routes {
     /// The routes of the site that takes this one's place.
     pub(super) fn followed_by(&self, site: Site) -> Self {
         let next = Self::new(Arc::new(site));
+        let next = Self { questions: Arc::clone(&self.questions), ..next };
         let same_limit = next.site.max_requests == self.site.max_requests;
         if !same_limit {
             return next;
@@ -111,7 +117,7 @@ impl Routes {
     }
 
     fn knows(&self, path: &str) -> bool {
-        path == self.site.telemetry_path || PATHS.contains(&path)
+        path == self.site.telemetry_path || paths().any(|known| known == path)
     }
 
     /// A place among the requests that are answered at a time; none is needed without a limit, and for health, which
@@ -135,6 +141,7 @@ impl Routes {
     async fn answer(&self, request: &Request<HasBody>, path: &str, seat: &Seat) -> Answer {
         let method = request.method();
         let reads = method == Method::GET || method == Method::HEAD;
+        let query = request.uri().query().unwrap_or_default();
         match path {
             _ if !self.knows(path) => Answer::not_found(),
             "/-/reload" if method == Method::POST || method == Method::PUT => self.reload().await,
@@ -144,6 +151,7 @@ impl Routes {
             HEALTHY_PATH => self.healthy(),
             "/-/ready" => self.ready(),
             landing::STYLE_PATH => landing::style(),
+            _ if api::PATHS.contains(&path) => api::answer(&self.site, &self.questions, path, query).await,
             _ => landing::page(&self.site),
         }
     }

@@ -7,16 +7,19 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tencent_live_exporter::clock::{Clock, ManualClock};
+use tencent_live_exporter::clock::{Clock, ManualClock, SystemClock};
+use tencent_live_exporter::ledger::{Records, SqliteLedger};
 use tencent_live_exporter::metrics::exposition::{Coding, Exposition, Format};
 use tencent_live_exporter::metrics::{BUILD, OwnMetrics, POLL_ERRORS};
 use tencent_live_exporter::publication::{
     BLOCK_SERIES, DomainSeries, DurationHistogram, Exemplar, Scrape, Snapshot, StreamBlock, StreamLabels,
 };
-use tencent_live_exporter::reason::{Class, Reason};
+use tencent_live_exporter::reason::{Class, Classifier, Reason};
 use tencent_live_exporter::status::Board;
 use tencent_live_exporter::web::{Guard, Limits, Serving, Site, Terms, serve};
 
+#[path = "web/api.rs"]
+mod api;
 #[path = "web/attacks.rs"]
 mod attacks;
 #[path = "web/clients.rs"]
@@ -101,6 +104,11 @@ fn snapshot(generation: u64, series: impl IntoIterator<Item = Series>) -> Snapsh
     }
 }
 
+fn no_records() -> Arc<Records> {
+    let ledger = SqliteLedger::in_memory().unwrap();
+    Arc::new(ledger.records(Classifier::new(&[]), Arc::new(SystemClock::new())))
+}
+
 /// So many series that no socket buffer takes the page.
 fn big() -> Snapshot {
     let padding = "x".repeat(100);
@@ -149,6 +157,7 @@ impl Server {
             max_requests: 40,
             guard: Arc::new(Guard::new(Terms::default()).unwrap()),
             exposition: Arc::new(exposition(snapshot, false)),
+            records: no_records(),
             board: Arc::clone(&board),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             build: BUILD,

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tencent_live_exporter::clock::SystemClock;
-use tencent_live_exporter::web::PATHS;
+use tencent_live_exporter::web::paths;
 
 use crate::support::folder::Folder;
 
@@ -37,7 +37,7 @@ fn with_a_password() -> Server {
 fn f14_every_path_but_health_needs_a_password_whatever_is_asked_of_it() {
     let server = with_a_password();
     let others = ["/metrics", "/nowhere", "//", "/-/", "/-/healthy/", "/-/healthy%00", "/%2d/healthy", "/-/../metrics"];
-    for path in PATHS.into_iter().chain(others) {
+    for path in paths().chain(others) {
         for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "X"] {
             let [anybody, wrong, right] =
                 [&[][..], &[WRONG], &[RIGHT]].map(|headers| server.ask(method, path, headers));
