@@ -15,6 +15,7 @@ mod power_cut;
 mod publication;
 mod readme;
 mod reasons;
+mod records;
 mod recovery;
 mod settings;
 mod signing;
