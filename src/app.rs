@@ -21,7 +21,7 @@ use crate::session::Name;
 use crate::settings::{self, CredentialSource, ListenAddress, Settings, StatePath};
 pub use crate::sim::{Keys, Scenario, Simulator};
 use crate::status::Board;
-use crate::web::{self, Limits, Site};
+use crate::web::{self, Desk, Limits, Site};
 
 /// How long answers in hand may take at the end. The whole stop stays below five seconds.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -84,6 +84,7 @@ struct House {
     keeper_ended: oneshot::Receiver<Result<(), LedgerError>>,
     loops: Vec<(String, AccountLoop<Client>)>,
     exposition: Arc<Exposition>,
+    desk: Desk,
 }
 
 /// Runs until `stop` completes, then stops polling, finishes the commit in hand and drains scrapes.
@@ -118,6 +119,7 @@ pub async fn run(
     let site = Site {
         telemetry_path: settings.web.telemetry_path.clone(),
         max_requests: usize::try_from(settings.web.max_requests).unwrap_or(usize::MAX),
+        desk: house.desk,
         exposition: Arc::clone(&house.exposition),
         board: Arc::clone(&house.board),
         clock: Arc::clone(&house.clock),
@@ -185,11 +187,12 @@ fn build(settings: &Settings, hold_max: Duration) -> Result<House, AppError> {
     let metrics = Arc::new(metrics);
     metrics.config_reload(true, clock.now());
     let board = Arc::new(Board::new(names, interval * STUCK_INTERVALS, clock.elapsed()));
-    let ledger: Box<dyn Ledger> = match &settings.state.path {
-        StatePath::Memory => Box::new(SqliteLedger::in_memory()?),
-        StatePath::Folder(folder) => Box::new(SqliteLedger::open(folder)?),
+    let ledger = match &settings.state.path {
+        StatePath::Memory => SqliteLedger::in_memory()?,
+        StatePath::Folder(folder) => SqliteLedger::open(folder)?,
     };
-    let (keeper, keeper_ended) = start_keeper(ledger, settings, hold_max, &clock, &metrics)?;
+    let desk = Desk::new(ledger.records(Classifier::new(&settings.reasons), Arc::clone(&clock)));
+    let (keeper, keeper_ended) = start_keeper(Box::new(ledger), settings, hold_max, &clock, &metrics)?;
     let mut loops = Vec::new();
     for (index, account) in settings.accounts.iter().enumerate() {
         let options = AccountOptions {
@@ -208,7 +211,7 @@ fn build(settings: &Settings, hold_max: Duration) -> Result<House, AppError> {
         loops.push((account.name.clone(), AccountLoop::new(options)));
     }
     let exposition = Arc::new(Exposition::new(keeper.snapshot(), Arc::clone(&metrics), settings.web.created_lines));
-    Ok(House { clock, board, keeper, keeper_ended, loops, exposition })
+    Ok(House { clock, board, keeper, keeper_ended, loops, exposition, desk })
 }
 
 fn start_keeper(

@@ -105,7 +105,7 @@ impl Reason {
                 "流名称只使用字母、数字、连字符和下划线，并重新生成推流地址。",
             ),
             Reason::AppNameInvalid => (
-                "Keep to letters, digits, hyphens and underscores in the AppName (usually `live`), and sign the push URL again.",
+                "Keep to letters, digits, hyphens and underscores in the AppName (usually live), and sign the push URL again.",
                 "AppName 只使用字母、数字、连字符和下划线（通常为 live），并重新生成推流地址。",
             ),
             Reason::IpBlocklisted => (
@@ -125,7 +125,7 @@ impl Reason {
                 "重新签发 txTime 更晚的推流地址；若本应有效，请检查签名服务器的时钟。",
             ),
             Reason::AuthMissing => (
-                "The push URL has no txSecret: the encoder may cut everything behind `?`; put path and parameters into the stream key.",
+                "The push URL has no txSecret: the encoder may cut everything behind the question mark; put path and parameters into the stream key.",
                 "推流地址缺少 txSecret：编码器可能截掉了“?”之后的内容，请把路径和参数一起填入推流码。",
             ),
             Reason::AuthFailed => (
@@ -185,7 +185,7 @@ impl Reason {
                 "推流地址被拒绝：重新生成地址，并逐项核对域名、AppName、流名称、txTime 和 txSecret。",
             ),
             Reason::Unmapped => (
-                "Read Tencent's text beside it, and give it a reason under `reasons` in the configuration if it comes again.",
+                "Read Tencent's text beside it, and give it a reason under reasons in the configuration if it comes again.",
                 "阅读旁边的腾讯云原文；若再次出现，请在配置的 reasons 中为它指定原因。",
             ),
         };

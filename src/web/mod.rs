@@ -1,4 +1,4 @@
-//! The HTTP server: metrics, health, landing page.
+//! The HTTP server: metrics, health, landing page, the page of disconnect records.
 //!
 //! Promises: a scrape never waits for the API, the disk or another client; every answer, errors included, carries the
 //! same protective headers and repeats nothing of the request; a client that is slow, silent or many is cut off or
@@ -10,7 +10,10 @@
 
 mod answer;
 mod connection;
+mod desk;
+mod disconnects;
 mod landing;
+mod layout;
 mod progress;
 mod routes;
 mod seats;
@@ -23,6 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+pub use self::desk::Desk;
 use self::progress::Progress;
 use self::routes::Routes;
 use self::seats::{Seat, Seats};
@@ -38,6 +42,8 @@ pub struct Site {
     pub telemetry_path: String,
     /// Most requests answered at a time, health probes not counted; 0 for no limit.
     pub max_requests: usize,
+    /// Answers questions to the records.
+    pub desk: Desk,
     /// Makes the metrics page.
     pub exposition: Arc<Exposition>,
     /// How the accounts are doing.

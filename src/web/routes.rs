@@ -7,14 +7,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue,
-    RETRY_AFTER, USER_AGENT, VARY,
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName,
+    HeaderValue, RETRY_AFTER, USER_AGENT, VARY,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::answer::{Answer, Parts};
-use super::{Progress, Site, landing};
+use super::{Progress, Site, disconnects, landing, layout};
 use crate::metrics::exposition::{self, Filter};
 use crate::publication::{Scrape, Scraper};
 
@@ -85,7 +85,9 @@ impl Routes {
         let method = request.method();
         let reads = method == Method::GET || method == Method::HEAD;
         let known = path == self.site.telemetry_path
-            || matches!(path, "/" | landing::STYLE_PATH | "/-/healthy" | "/-/ready" | "/-/reload");
+            || matches!(path, "/" | landing::STYLE_PATH | "/-/healthy" | "/-/ready" | "/-/reload")
+            || matches!(path, disconnects::PATH | disconnects::FILE_PATH)
+            || layout::file(path).is_some();
         match path {
             _ if !known => Answer::not_found(),
             "/-/reload" if method == Method::POST || method == Method::PUT => {
@@ -97,7 +99,18 @@ impl Routes {
             "/-/healthy" => self.healthy(),
             "/-/ready" => self.ready(),
             landing::STYLE_PATH => landing::style(),
-            _ => landing::page(&self.site),
+            disconnects::PATH | disconnects::FILE_PATH => self.disconnects(request).await,
+            _ => layout::file(path).unwrap_or_else(|| landing::page(&self.site)),
+        }
+    }
+
+    async fn disconnects(&self, request: &Request<Incoming>) -> Answer {
+        let query = request.uri().query().unwrap_or_default();
+        let accept_language = all(request.headers(), &ACCEPT_LANGUAGE);
+        if request.uri().path() == disconnects::PATH {
+            disconnects::respond(&self.site, query, &accept_language).await
+        } else {
+            disconnects::download(&self.site, query, &accept_language).await
         }
     }
 

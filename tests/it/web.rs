@@ -8,17 +8,20 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tencent_live_exporter::clock::{Clock, ManualClock};
+use tencent_live_exporter::ledger::SqliteLedger;
 use tencent_live_exporter::metrics::exposition::{Coding, Exposition, Format};
 use tencent_live_exporter::metrics::{BUILD, OwnMetrics, POLL_ERRORS};
 use tencent_live_exporter::publication::{
     BLOCK_SERIES, DomainSeries, DurationHistogram, Exemplar, Scrape, Snapshot, StreamBlock, StreamLabels,
 };
-use tencent_live_exporter::reason::{Class, Reason};
+use tencent_live_exporter::reason::{Class, Classifier, Reason};
 use tencent_live_exporter::status::Board;
-use tencent_live_exporter::web::{Limits, Site, serve};
+use tencent_live_exporter::web::{Desk, Limits, Site, serve};
 
 #[path = "web/clients.rs"]
 mod clients;
+#[path = "web/disconnects.rs"]
+mod disconnects;
 #[path = "web/hostile.rs"]
 mod hostile;
 #[path = "web/pages.rs"]
@@ -114,6 +117,12 @@ fn page(snapshot: Snapshot, format: Format) -> String {
     String::from_utf8(exposition(snapshot, false).page(format, Coding::Identity).concat()).unwrap()
 }
 
+/// A desk that knows nothing.
+fn no_records() -> Desk {
+    let clock = Arc::new(ManualClock::new(1_767_230_000));
+    Desk::new(SqliteLedger::in_memory().unwrap().records(Classifier::new(&[]), clock))
+}
+
 /// A server on a port of its own, in a thread of its own.
 struct Server {
     address: SocketAddr,
@@ -138,6 +147,7 @@ impl Server {
         let mut site = Site {
             telemetry_path: "/metrics".to_owned(),
             max_requests: 40,
+            desk: no_records(),
             exposition: Arc::new(exposition(snapshot, false)),
             board: Arc::clone(&board),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
