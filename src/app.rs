@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::clock::{Clock, SystemClock};
-use crate::ledger::{Ledger, LedgerError, SqliteLedger};
+use crate::ledger::{Ledger, LedgerError, Records, SqliteLedger};
 use crate::live::{self, Client, ClientOptions, Credentials, KeyFile, Provider};
 use crate::metrics::exposition::{Coding, Exposition, Format};
 use crate::metrics::{BUILD, OwnMetrics, POLL_ERRORS};
@@ -21,7 +21,7 @@ use crate::session::Name;
 use crate::settings::{self, CredentialSource, ListenAddress, Settings, StatePath};
 pub use crate::sim::{Keys, Scenario, Simulator};
 use crate::status::Board;
-use crate::web::{self, Desk, Limits, Site};
+use crate::web::{self, Limits, Site};
 
 /// How long answers in hand may take at the end. The whole stop stays below five seconds.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -84,7 +84,7 @@ struct House {
     keeper_ended: oneshot::Receiver<Result<(), LedgerError>>,
     loops: Vec<(String, AccountLoop<Client>)>,
     exposition: Arc<Exposition>,
-    desk: Desk,
+    records: Arc<Records>,
 }
 
 /// Runs until `stop` completes, then stops polling, finishes the commit in hand and drains scrapes.
@@ -119,8 +119,8 @@ pub async fn run(
     let site = Site {
         telemetry_path: settings.web.telemetry_path.clone(),
         max_requests: usize::try_from(settings.web.max_requests).unwrap_or(usize::MAX),
-        desk: house.desk,
         exposition: Arc::clone(&house.exposition),
+        records: Arc::clone(&house.records),
         board: Arc::clone(&house.board),
         clock: Arc::clone(&house.clock),
         build: BUILD,
@@ -191,7 +191,7 @@ fn build(settings: &Settings, hold_max: Duration) -> Result<House, AppError> {
         StatePath::Memory => SqliteLedger::in_memory()?,
         StatePath::Folder(folder) => SqliteLedger::open(folder)?,
     };
-    let desk = Desk::new(ledger.records(Classifier::new(&settings.reasons), Arc::clone(&clock)));
+    let records = Arc::new(ledger.records(Classifier::new(&settings.reasons), Arc::clone(&clock)));
     let (keeper, keeper_ended) = start_keeper(Box::new(ledger), settings, hold_max, &clock, &metrics)?;
     let mut loops = Vec::new();
     for (index, account) in settings.accounts.iter().enumerate() {
@@ -211,7 +211,7 @@ fn build(settings: &Settings, hold_max: Duration) -> Result<House, AppError> {
         loops.push((account.name.clone(), AccountLoop::new(options)));
     }
     let exposition = Arc::new(Exposition::new(keeper.snapshot(), Arc::clone(&metrics), settings.web.created_lines));
-    Ok(House { clock, board, keeper, keeper_ended, loops, exposition, desk })
+    Ok(House { clock, board, keeper, keeper_ended, loops, exposition, records })
 }
 
 fn start_keeper(

@@ -11,7 +11,7 @@ use tencent_live_exporter::poller::{Keeper, KeeperHandle};
 use tencent_live_exporter::publication::labels::Choice;
 use tencent_live_exporter::reason::Classifier;
 use tencent_live_exporter::status::Board;
-use tencent_live_exporter::web::{self, Desk, Limits, Site};
+use tencent_live_exporter::web::{self, Limits, Site};
 
 use crate::series::{self, Changes, Where};
 
@@ -29,13 +29,13 @@ pub(super) fn keeper(folder: &Path, count: u64) -> KeeperHandle {
 pub(super) async fn serve(keeper: KeeperHandle, count: u64, commits: u32, changed: u64) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (scraped, disconnected) = (keeper.clone(), keeper.clone());
-    let records = SqliteLedger::in_memory().expect("there is memory");
+    // Nobody asks for records here.
+    let nothing = SqliteLedger::in_memory().expect("there is memory");
     let site = Site {
+        records: Arc::new(nothing.records(Classifier::new(&[]), Arc::new(SystemClock::new()))),
         telemetry_path: "/metrics".to_owned(),
         // No scraper is to be sent away.
         max_requests: 0,
-        // Nobody asks for records here.
-        desk: Desk::new(records.records(Classifier::new(&[]), Arc::clone(&clock))),
         exposition: Arc::new(series::exposition(&keeper.snapshot(), &series::own())),
         board: Arc::new(Board::new([series::ACCOUNT.to_owned()], Duration::from_secs(90), clock.elapsed())),
         clock,

@@ -11,6 +11,7 @@ use hyper::header::{
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use hyper::{Response, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Progress;
 use crate::publication::Scrape;
@@ -36,6 +37,8 @@ pub(super) struct Answer {
     pub(super) response: Response<Vec<Bytes>>,
     /// What to report once it is written whole.
     pub(super) scrape: Option<Scrape>,
+    /// What is to be held until then.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Answer {
@@ -45,7 +48,7 @@ impl Answer {
         let headers = response.headers_mut();
         headers.extend(PROTECTION);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Self { response, scrape: None }
+        Self { response, scrape: None, permit: None }
     }
 
     pub(super) fn text(status: StatusCode, text: impl Into<String>) -> Self {
@@ -69,6 +72,9 @@ impl Answer {
     /// The response to send on the connection of `progress`.
     pub(super) fn on(self, progress: Arc<Progress>) -> Response<Parts> {
         progress.wrote();
+        if let Some(permit) = self.permit {
+            progress.hold(permit);
+        }
         self.response.map(|parts| Parts {
             left: parts.iter().map(|part| part.len() as u64).sum(),
             next: parts.into_iter(),

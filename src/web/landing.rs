@@ -41,6 +41,7 @@ pub(super) fn page(site: &Site) -> Answer {
                 }
                 h2 { "Pages" }
                 ul {
+                    li { a href="disconnects" { "Disconnect records (断流记录)" } }
                     li { a href=(site.telemetry_path) { "Metrics" } }
                     li { a href="/-/healthy" { "Health" } }
                     li { a href="/-/ready" { "Readiness" } }

@@ -1,4 +1,4 @@
-//! The HTTP server: metrics, health, landing page, the page of disconnect records.
+//! The HTTP server: metrics, records as page and as JSON, health, landing page.
 //!
 //! Promises: a scrape never waits for the API, the disk or another client; every answer, errors included, carries the
 //! same protective headers and repeats nothing of the request; a client that is slow, silent or many is cut off or
@@ -9,12 +9,13 @@
 //! traverse. Wiring, settings and the meaning of health belong to others.
 
 mod answer;
+mod api;
 mod connection;
-mod desk;
 mod disconnects;
 mod landing;
 mod layout;
 mod progress;
+mod questions;
 mod routes;
 mod seats;
 
@@ -26,11 +27,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub use self::desk::Desk;
 use self::progress::Progress;
 use self::routes::Routes;
 use self::seats::{Seat, Seats};
 use crate::clock::Clock;
+use crate::ledger::Records;
 use crate::metrics::BuildInfo;
 use crate::metrics::exposition::Exposition;
 use crate::publication::Scrape;
@@ -42,10 +43,10 @@ pub struct Site {
     pub telemetry_path: String,
     /// Most requests answered at a time, health probes not counted; 0 for no limit.
     pub max_requests: usize,
-    /// Answers questions to the records.
-    pub desk: Desk,
     /// Makes the metrics page.
     pub exposition: Arc<Exposition>,
+    /// The single records.
+    pub records: Arc<Records>,
     /// How the accounts are doing.
     pub board: Arc<Board>,
     /// Tells healthy from stuck, and how long ago something was.

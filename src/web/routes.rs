@@ -14,7 +14,9 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::answer::{Answer, Parts};
-use super::{Progress, Site, disconnects, landing, layout};
+use super::disconnects::Disconnects;
+use super::questions::Questions;
+use super::{Progress, Site, api, disconnects, landing, layout};
 use crate::metrics::exposition::{self, Filter};
 use crate::publication::{Scrape, Scraper};
 
@@ -26,12 +28,20 @@ pub(super) type Client = (IpAddr, u64);
 pub(super) struct Routes {
     site: Arc<Site>,
     requests: Option<Arc<Semaphore>>,
+    questions: Questions,
+    disconnects: Disconnects,
 }
 
 impl Routes {
     pub(super) fn new(site: Arc<Site>) -> Self {
         let limit = site.max_requests.min(Semaphore::MAX_PERMITS);
-        Self { requests: (limit > 0).then(|| Arc::new(Semaphore::new(limit))), site }
+        let questions = Questions::new(Arc::clone(&site.records));
+        Self {
+            questions,
+            disconnects: Disconnects::default(),
+            requests: (limit > 0).then(|| Arc::new(Semaphore::new(limit))),
+            site,
+        }
     }
 
     pub(super) fn scraped(&self, scrape: Scrape) {
@@ -85,9 +95,10 @@ impl Routes {
         let method = request.method();
         let reads = method == Method::GET || method == Method::HEAD;
         let known = path == self.site.telemetry_path
-            || matches!(path, "/" | landing::STYLE_PATH | "/-/healthy" | "/-/ready" | "/-/reload")
-            || matches!(path, disconnects::PATH | disconnects::FILE_PATH)
-            || layout::file(path).is_some();
+            || api::is_path(path)
+            || disconnects::is_path(path)
+            || layout::file(path).is_some()
+            || matches!(path, "/" | landing::STYLE_PATH | "/-/healthy" | "/-/ready" | "/-/reload");
         match path {
             _ if !known => Answer::not_found(),
             "/-/reload" if method == Method::POST || method == Method::PUT => {
@@ -99,18 +110,12 @@ impl Routes {
             "/-/healthy" => self.healthy(),
             "/-/ready" => self.ready(),
             landing::STYLE_PATH => landing::style(),
-            disconnects::PATH | disconnects::FILE_PATH => self.disconnects(request).await,
+            _ if api::is_path(path) => api::answer(&self.site, &self.questions, request.uri()).await,
+            _ if disconnects::is_path(path) => {
+                let languages = all(request.headers(), &ACCEPT_LANGUAGE);
+                self.disconnects.answer(&self.site, &self.questions, request.uri(), &languages).await
+            }
             _ => layout::file(path).unwrap_or_else(|| landing::page(&self.site)),
-        }
-    }
-
-    async fn disconnects(&self, request: &Request<Incoming>) -> Answer {
-        let query = request.uri().query().unwrap_or_default();
-        let accept_language = all(request.headers(), &ACCEPT_LANGUAGE);
-        if request.uri().path() == disconnects::PATH {
-            disconnects::respond(&self.site, query, &accept_language).await
-        } else {
-            disconnects::download(&self.site, query, &accept_language).await
         }
     }
 

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Letters of the catalogue and how many faults each has.
-const CATALOGUE: [(char, u32); 6] = [('a', 28), ('b', 15), ('c', 7), ('d', 13), ('e', 8), ('g', 11)];
+const CATALOGUE: [(char, u32); 7] = [('a', 28), ('b', 15), ('c', 7), ('d', 13), ('e', 8), ('g', 11), ('h', 4)];
 
 /// Fewest words of a reason.
 const REASON_WORDS: usize = 5;

@@ -7,8 +7,8 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tencent_live_exporter::clock::{Clock, ManualClock};
-use tencent_live_exporter::ledger::SqliteLedger;
+use tencent_live_exporter::clock::{Clock, ManualClock, SystemClock};
+use tencent_live_exporter::ledger::{Records, SqliteLedger};
 use tencent_live_exporter::metrics::exposition::{Coding, Exposition, Format};
 use tencent_live_exporter::metrics::{BUILD, OwnMetrics, POLL_ERRORS};
 use tencent_live_exporter::publication::{
@@ -16,8 +16,10 @@ use tencent_live_exporter::publication::{
 };
 use tencent_live_exporter::reason::{Class, Classifier, Reason};
 use tencent_live_exporter::status::Board;
-use tencent_live_exporter::web::{Desk, Limits, Site, serve};
+use tencent_live_exporter::web::{Limits, Site, serve};
 
+#[path = "web/api.rs"]
+mod api;
 #[path = "web/clients.rs"]
 mod clients;
 #[path = "web/disconnects.rs"]
@@ -96,6 +98,11 @@ fn snapshot(generation: u64, series: impl IntoIterator<Item = Series>) -> Snapsh
     }
 }
 
+fn no_records() -> Arc<Records> {
+    let ledger = SqliteLedger::in_memory().unwrap();
+    Arc::new(ledger.records(Classifier::new(&[]), Arc::new(SystemClock::new())))
+}
+
 /// So many series that no socket buffer takes the page.
 fn big() -> Snapshot {
     let padding = "x".repeat(100);
@@ -115,12 +122,6 @@ fn exposition(snapshot: Snapshot, created_lines: bool) -> Exposition {
 
 fn page(snapshot: Snapshot, format: Format) -> String {
     String::from_utf8(exposition(snapshot, false).page(format, Coding::Identity).concat()).unwrap()
-}
-
-/// A desk that knows nothing.
-fn no_records() -> Desk {
-    let clock = Arc::new(ManualClock::new(1_767_230_000));
-    Desk::new(SqliteLedger::in_memory().unwrap().records(Classifier::new(&[]), clock))
 }
 
 /// A server on a port of its own, in a thread of its own.
@@ -147,8 +148,8 @@ impl Server {
         let mut site = Site {
             telemetry_path: "/metrics".to_owned(),
             max_requests: 40,
-            desk: no_records(),
             exposition: Arc::new(exposition(snapshot, false)),
+            records: no_records(),
             board: Arc::clone(&board),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             build: BUILD,

@@ -180,7 +180,7 @@ def pictures(browser, url):
     wait_until("the demo's sweeps have brought the whole hour", bars, 120)
     for name, query, look in [
         ("disconnects-en-light", "range=1h&lang=en", {}),
-        ("disconnects-zh-dark", "range=1h&lang=zh", {"dark": True}),
+        ("disconnects-zh-dark", "range=1h&lang=zh&class=network", {"dark": True, "height": 1400}),
         ("disconnects-phone", "range=1h&lang=en&class=network", {"width": 390, "height": 844, "scale": 2}),
     ]:
         browser.look(**look)

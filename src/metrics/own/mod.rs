@@ -206,6 +206,18 @@ impl OwnMetrics {
         self.account(account).overflowed.inc_by(n);
     }
 
+    /// Disconnects that were folded into the overflow series since the start.
+    #[must_use]
+    pub fn overflowed_disconnects(&self, account: &str) -> u64 {
+        self.account(account).overflowed.get()
+    }
+
+    /// The most series there may be.
+    #[must_use]
+    pub fn series_limit(&self) -> u64 {
+        u64::try_from(self.series_limit.get()).unwrap_or(0)
+    }
+
     /// `n` disconnects were left out of the stream counter.
     pub fn excluded(&self, account: &str, n: u64) {
         self.account(account).excluded.inc_by(n);

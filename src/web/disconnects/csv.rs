@@ -10,8 +10,11 @@ use super::zone::Zone;
 use crate::clock::UnixSeconds;
 use crate::ledger::Disconnect;
 
-/// Most records of a file. With the longest usual names that is some 10 MB, which is made and sent at once.
+/// Most records of a file: with usual names that is some 5 MB, which are made at once.
 pub(super) const FILE_RECORDS: usize = 20_000;
+
+/// A file over so many bytes ends: strangers choose the names.
+pub(super) const FILE_BYTES: usize = 8 << 20;
 
 const COLUMNS: [&str; 15] = [
     "end",
@@ -90,8 +93,20 @@ mod tests {
 
     /// The cells of one line as RFC 4180 reads them.
     fn cells(line: &str) -> Vec<String> {
-        let inside = line.strip_suffix("\"\r\n").and_then(|line| line.strip_prefix('"')).unwrap();
-        inside.split("\",\"").map(|cell| cell.replace("\"\"", "\"")).collect()
+        let (mut cells, mut quoted) = (vec![String::new()], false);
+        let mut characters = line.strip_suffix("\r\n").unwrap().chars().peekable();
+        while let Some(c) = characters.next() {
+            match (c, quoted) {
+                ('"', true) if characters.peek() == Some(&'"') => cells.last_mut().unwrap().extend(characters.next()),
+                ('"', _) => quoted = !quoted,
+                (',', false) => cells.push(String::new()),
+                (c, quoted) => {
+                    assert!(quoted, "{c:?} stands outside of quotes");
+                    cells.last_mut().unwrap().push(c);
+                }
+            }
+        }
+        cells
     }
 
     #[test]
@@ -113,7 +128,6 @@ mod tests {
     proptest! {
         #[test]
         fn h2_no_name_ends_its_cell_or_its_line(name in "[=+@,;\"\r\n\ta-c房-]{0,12}") {
-            prop_assume!(!name.contains("\",\""));
             let mut text = String::new();
             line(&mut text, ["before", &name, "after"]);
             let mark = if is_formula(&name) { "'" } else { "" };

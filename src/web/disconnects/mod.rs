@@ -3,9 +3,9 @@
 //! Promises: everything that can be chosen is in the address, and works without JavaScript; what strangers chose (names,
 //! reason texts, addresses) is text on the page and in cells, never markup, attribute, formula or a change of reading
 //! direction; what was asked for is never repeated when it is refused; the work is bounded: a range of 30 days,
-//! 1,000 records a page, [`csv::FILE_RECORDS`] a file, a few questions to the ledger at a time.
+//! 1,000 records a page, 20,000 a file, few large answers at a time, few questions to the records at a time.
 //!
-//! Everything but [`respond`] and [`download`] is a function of the filters, what was found and the time.
+//! All below this file is a function of the filters, of what was found and of the time.
 
 mod csv;
 mod filters;
@@ -18,35 +18,86 @@ mod view;
 mod words;
 mod zone;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use hyper::StatusCode;
 use hyper::header::{CONTENT_DISPOSITION, HeaderValue, LINK, RETRY_AFTER, VARY};
+use hyper::{StatusCode, Uri};
+use tokio::sync::Semaphore;
 
 use self::filters::{Filters, Range, Window};
 use self::page::Found;
 use self::view::View;
 use super::Site;
 use super::answer::Answer;
-use super::desk::Trouble;
 use super::layout::{Language, Page};
+use super::questions::{Questions, Unanswered};
 use crate::ledger::{PAGE_RECORDS, RecordQuery};
 
-/// Where the page is.
-pub(super) const PATH: &str = "/disconnects";
-/// Where the file is.
-pub(super) const FILE_PATH: &str = "/disconnects/records.csv";
+const PAGE: &str = "/disconnects";
+const FILE: &str = "/disconnects/records.csv";
 
-/// Answers a request for the page.
-pub(super) async fn respond(site: &Site, query: &str, accept_language: &str) -> Answer {
+/// Answers over so many bytes are large.
+const LARGE_BYTES: usize = 512 * 1024;
+
+/// Large answers at a time: each is in memory until its client has taken it.
+const LARGE_AT_A_TIME: usize = 3;
+
+/// Whether `path` is one of these.
+pub(super) fn is_path(path: &str) -> bool {
+    matches!(path, PAGE | FILE)
+}
+
+/// Answers for the page and the file.
+#[derive(Debug)]
+pub(super) struct Disconnects {
+    large: Arc<Semaphore>,
+}
+
+impl Default for Disconnects {
+    fn default() -> Self {
+        Self { large: Arc::new(Semaphore::new(LARGE_AT_A_TIME)) }
+    }
+}
+
+impl Disconnects {
+    /// The answer to a GET of `uri`, one of these paths, for whom `languages` would suit.
+    pub(super) async fn answer(&self, site: &Site, questions: &Questions, uri: &Uri, languages: &str) -> Answer {
+        let query = uri.query().unwrap_or_default();
+        let answer = match uri.path() {
+            PAGE => page_for(site, questions, query, languages).await,
+            _ => file_for(site, questions, query, languages).await,
+        };
+        let mut answer = self.bounded(answer, Language::accepted(languages));
+        if answer.response.status() == StatusCode::SERVICE_UNAVAILABLE {
+            answer = answer.with(RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        answer.with(VARY, HeaderValue::from_static("Accept-Language"))
+    }
+
+    /// `answer`, with a place among the large ones if it needs one; a refusal where there is none.
+    fn bounded(&self, mut answer: Answer, language: Language) -> Answer {
+        let is_large = answer.response.body().iter().map(Bytes::len).sum::<usize>() > LARGE_BYTES;
+        if is_large {
+            match Arc::clone(&self.large).try_acquire_owned() {
+                Ok(place) => answer.permit = Some(place),
+                Err(_) => return refused(language, Unanswered::Busy),
+            }
+        }
+        answer
+    }
+}
+
+async fn page_for(site: &Site, questions: &Questions, query: &str, languages: &str) -> Answer {
     let (filters, problems) = Filters::read(query);
     let now = site.clock.now();
     let window = filters.window(now);
-    let language = filters.language.unwrap_or_else(|| Language::accepted(accept_language));
+    let language = filters.language.unwrap_or_else(|| Language::accepted(languages));
     let words = words::words(language);
     let view = View { language, words, filters: &filters, window, zone: filters.zone(), now };
     let (status, main) = if problems.is_empty() {
-        let found = find(site, &filters, window).await;
-        (status(&found), page::page(&view, Ok(&found)))
+        let found = find(questions, &filters, window).await;
+        (found.page.as_ref().err().map_or(StatusCode::OK, |error| status(*error)), page::page(&view, Ok(&found)))
     } else {
         (StatusCode::BAD_REQUEST, page::page(&view, Err(&problems)))
     };
@@ -58,15 +109,15 @@ pub(super) async fn respond(site: &Site, query: &str, accept_language: &str) -> 
         version: site.build.version,
         main,
     };
-    again_later(page.answer(status))
+    page.answer(status)
 }
 
-async fn find(site: &Site, filters: &Filters, window: Window) -> Found {
+async fn find(questions: &Questions, filters: &Filters, window: Window) -> Found {
     let asked = question(filters, window, filters.limit);
     let records = filters.records.clone();
-    let page = site.desk.ask(move |ledger| ledger.page(&asked)).await;
-    // After the page and not beside it: one visitor takes one place at the desk.
-    let summary = site.desk.ask(move |ledger| ledger.summary(&records, window.start, window.end)).await;
+    let page = questions.ask(move |ledger| ledger.page(&asked)).await;
+    // After the page and not beside it: a visitor takes one turn at a time.
+    let summary = questions.ask(move |ledger| ledger.summary(&records, window.start, window.end)).await;
     Found { page, summary }
 }
 
@@ -80,64 +131,57 @@ fn question(filters: &Filters, window: Window, limit: usize) -> RecordQuery {
     }
 }
 
-/// Without the records there is no page; without the sums there still is.
-fn status(found: &Found) -> StatusCode {
-    found.page.as_ref().err().map_or(StatusCode::OK, |trouble| status_of(*trouble))
-}
-
-fn status_of(trouble: Trouble) -> StatusCode {
-    match trouble {
-        Trouble::TooSlow | Trouble::Busy => StatusCode::SERVICE_UNAVAILABLE,
-        Trouble::Unreadable => StatusCode::INTERNAL_SERVER_ERROR,
+fn status(unanswered: Unanswered) -> StatusCode {
+    match unanswered {
+        Unanswered::TooSlow | Unanswered::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        Unanswered::Unreadable => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
-fn again_later(answer: Answer) -> Answer {
-    if answer.response.status() == StatusCode::SERVICE_UNAVAILABLE {
-        answer.with(RETRY_AFTER, HeaderValue::from_static("2"))
-    } else {
-        answer
-    }
+fn refused(language: Language, unanswered: Unanswered) -> Answer {
+    Answer::text(status(unanswered), format!("{}\n", page::why(language, unanswered)))
 }
 
-/// Answers a request for the file: from the newest record, or from where `cursor` says, up to [`csv::FILE_RECORDS`].
-pub(super) async fn download(site: &Site, query: &str, accept_language: &str) -> Answer {
+/// The file: from the newest record, or from where `cursor` says, as far as [`csv`] lets it.
+async fn file_for(site: &Site, questions: &Questions, query: &str, languages: &str) -> Answer {
     let (mut filters, problems) = Filters::read(query);
     let window = filters.window(site.clock.now());
-    let language = filters.language.unwrap_or_else(|| Language::accepted(accept_language));
+    let language = filters.language.unwrap_or_else(|| Language::accepted(languages));
     if !problems.is_empty() {
         let lines: Vec<String> = problems.iter().map(|problem| words::problem(language, *problem) + "\n").collect();
         return Answer::text(StatusCode::BAD_REQUEST, lines.concat());
     }
     let zone = filters.zone();
     let mut parts = vec![Bytes::from(csv::head())];
-    for _ in 0..csv::FILE_RECORDS / PAGE_RECORDS {
+    let (mut records, mut bytes) = (0, 0);
+    loop {
         let asked = question(&filters, window, PAGE_RECORDS);
-        let page = match site.desk.ask(move |records| records.page(&asked)).await {
+        let page = match questions.ask(move |ledger| ledger.page(&asked)).await {
             Ok(page) => page,
-            Err(trouble) => return again_later(Answer::text(status_of(trouble), page::trouble(language, trouble))),
+            Err(unanswered) => return refused(language, unanswered),
         };
         let mut lines = String::new();
         for one in &page.disconnects {
             csv::record(&mut lines, one, &zone, language);
         }
+        records += page.disconnects.len();
+        bytes += lines.len();
         if !lines.is_empty() {
             parts.push(lines.into());
         }
         filters.cursor = page.next_cursor;
-        if filters.cursor.is_none() {
+        if filters.cursor.is_none() || records + PAGE_RECORDS > csv::FILE_RECORDS || bytes > csv::FILE_BYTES {
             break;
         }
     }
     let name = |at| zone::Zone::utc().write(at, "%Y%m%dT%H%M%SZ");
     let file = format!("attachment; filename=\"disconnects_{}_{}.csv\"", name(window.start), name(window.end));
-    let mut answer = Answer::new(StatusCode::OK, "text/csv; charset=utf-8; header=present", parts)
-        .with(VARY, HeaderValue::from_static("Accept-Language"));
     let rest = filters.cursor.map(|_| {
         // Of the same moments, whenever it is followed.
         filters.range = Range::Own(Some(window.start), Some(window.end));
         format!("<records.csv?{}>; rel=\"next\"", filters.query())
     });
+    let mut answer = Answer::new(StatusCode::OK, "text/csv; charset=utf-8; header=present", parts);
     for (header, value) in [(CONTENT_DISPOSITION, Some(file)), (LINK, rest)] {
         // Both are ASCII: digits, and what a query is encoded in.
         if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
@@ -145,4 +189,22 @@ pub(super) async fn download(site: &Site, query: &str, accept_language: &str) ->
         }
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_few_large_answers_are_in_memory_at_a_time() {
+        let disconnects = Disconnects::default();
+        let bounded =
+            |bytes: usize| disconnects.bounded(Answer::text(StatusCode::OK, "x".repeat(bytes)), Language::English);
+        let mut held: Vec<Answer> = (0..LARGE_AT_A_TIME).map(|_| bounded(LARGE_BYTES + 1)).collect();
+        assert!(held.iter().all(|answer| answer.permit.is_some()));
+        assert_eq!(bounded(LARGE_BYTES + 1).response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(bounded(LARGE_BYTES).response.status(), StatusCode::OK, "a usual page needs no place");
+        held.pop();
+        assert_eq!(bounded(LARGE_BYTES + 1).response.status(), StatusCode::OK);
+    }
 }

@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::super::desk::Trouble;
 use super::super::layout::Language;
+use super::super::questions::Unanswered;
 use super::filters::{Problem, Range, Window};
 use super::view::View;
 use super::zone::Zone;
@@ -12,8 +12,8 @@ use crate::ledger::{RecordPage, RecordSummary};
 
 /// What the records say, as far as they do.
 pub(super) struct Found {
-    pub(super) page: Result<RecordPage, Trouble>,
-    pub(super) summary: Result<RecordSummary, Trouble>,
+    pub(super) page: Result<RecordPage, Unanswered>,
+    pub(super) summary: Result<RecordSummary, Unanswered>,
 }
 
 /// The page with what was found, or with what is wrong with the question.
@@ -60,7 +60,7 @@ fn results(view: &View<'_>, found: &Found) -> Markup {
                     @if summary.since > summary.start { (incomplete(view, summary)) }
                     (timeline::timeline(view, summary))
                 }
-                Err(trouble) => (told(view, *trouble)),
+                Err(unanswered) => (told(view, *unanswered)),
             }
         }
         @if let Ok(summary) = &found.summary {
@@ -84,7 +84,7 @@ fn results(view: &View<'_>, found: &Found) -> Markup {
                     (table::table(view, page))
                     (table::pager(view, page))
                 }
-                Err(trouble) => (told(view, *trouble)),
+                Err(unanswered) => (told(view, *unanswered)),
             }
         }
     }
@@ -126,18 +126,18 @@ fn incomplete(view: &View<'_>, summary: &RecordSummary) -> Markup {
     }
 }
 
-fn told(view: &View<'_>, told: Trouble) -> Markup {
-    html! { p.notice.bad role="alert" { (trouble(view.language, told)) } }
+fn told(view: &View<'_>, told: Unanswered) -> Markup {
+    html! { p.notice.bad role="alert" { (why(view.language, told)) } }
 }
 
 /// Why something is missing, and what helps.
-pub(super) fn trouble(language: Language, trouble: Trouble) -> &'static str {
-    let (english, chinese) = match trouble {
-        Trouble::TooSlow => {
+pub(super) fn why(language: Language, unanswered: Unanswered) -> &'static str {
+    let (english, chinese) = match unanswered {
+        Unanswered::TooSlow => {
             ("That took too long. Narrow the range or the filters.", "查询超时，请缩小时间范围或筛选条件。")
         }
-        Trouble::Busy => ("Too many questions at once. Try again in a moment.", "同时查询过多，请稍后再试。"),
-        Trouble::Unreadable => ("The records cannot be read; the log says why.", "无法读取记录，原因见日志。"),
+        Unanswered::Busy => ("Too many questions at once. Try again in a moment.", "同时查询过多，请稍后再试。"),
+        Unanswered::Unreadable => ("The records cannot be read; the log says why.", "无法读取记录，原因见日志。"),
     };
     language.pick(english, chinese)
 }

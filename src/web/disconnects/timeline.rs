@@ -222,11 +222,11 @@ fn ticks(view: &View<'_>, summary: &RecordSummary) -> Vec<String> {
     (0..=4).map(|quarter| view.zone.write(first + length * quarter / 4, format(summary))).collect()
 }
 
-/// The next number that people like on an axis: 1, 2, 4, 5 or 10 times a power of ten.
+/// The next number that people like on an axis: 1, 2, 3, 4, 5, 6 or 8 times a power of ten.
 fn round_up(most: u64) -> u64 {
     let mut power: u64 = 1;
     loop {
-        for step in [1, 2, 4, 5] {
+        for step in [1, 2, 3, 4, 5, 6, 8] {
             if let Some(top) = power.checked_mul(step).filter(|top| *top >= most) {
                 return top;
             }
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn the_axis_ends_at_a_number_people_like() {
-        for (most, top) in [(0, 1), (1, 1), (3, 4), (5, 5), (6, 10), (11, 20), (41, 50), (999, 1_000)] {
+        for (most, top) in [(0, 1), (1, 1), (5, 5), (7, 8), (9, 10), (11, 20), (41, 50), (523, 600), (999, 1_000)] {
             assert_eq!(round_up(most), top);
         }
         assert_eq!(round_up(u64::MAX), u64::MAX);

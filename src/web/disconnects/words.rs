@@ -202,7 +202,7 @@ pub(super) fn preset(language: Language, name: &str) -> String {
 pub(super) fn problem(language: Language, problem: Problem) -> String {
     let presets = || PRESETS.map(|(name, _)| name).join(", ");
     let (english, chinese) = match problem {
-        Problem::Name => ("A name is longer than 1,024 bytes.", "名称超过 1,024 字节。"),
+        Problem::Name => ("A name is longer than 256 bytes.", "名称超过 256 字节。"),
         Problem::Match => ("match is exact or contains.", "match 只能是 exact 或 contains。"),
         Problem::Reason => {
             ("reason is not in the taxonomy; choose one in the form.", "reason 不在原因表中，请在表单中选择。")

@@ -5,7 +5,7 @@
 mod language;
 
 use hyper::StatusCode;
-use hyper::header::{CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, HeaderValue, VARY};
+use hyper::header::{CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, HeaderValue};
 use maud::{DOCTYPE, Markup, html};
 
 pub(super) use self::language::Language;
@@ -53,7 +53,6 @@ impl Page<'_> {
         Answer::new(status, "text/html; charset=utf-8", vec![text.into()])
             .with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY))
             .with(CONTENT_LANGUAGE, language)
-            .with(VARY, HeaderValue::from_static("Accept-Language"))
     }
 
     fn markup(&self) -> Markup {

@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 
 use html5gum::{Token, Tokenizer};
-use tencent_live_exporter::ledger::{Ledger as _, Posting, Record, SqliteLedger};
-use tencent_live_exporter::reason::Classifier;
+use tencent_live_exporter::ledger::{Ledger as _, Posting, Record, Records, SqliteLedger};
 use tencent_live_exporter::session::{Fact, GroupKey, Name, PushSession};
-use tencent_live_exporter::web::Desk;
 
 use super::*;
 
@@ -32,8 +30,8 @@ fn of_stream(ago: i64, stream: &str) -> PushSession {
     PushSession { stream: Name::from(stream), ..ended(ago) }
 }
 
-/// A desk that knows `sessions`, told by `account`.
-fn desk_of(account: &str, sessions: impl IntoIterator<Item = PushSession>, patience: Duration) -> Desk {
+/// The records of `sessions`, told by `account`.
+fn records_of(account: &str, sessions: impl IntoIterator<Item = PushSession>, patience: Duration) -> Arc<Records> {
     let record = |(n, session): (u64, PushSession)| Record {
         account: account.to_owned(),
         group: GroupKey(u128::from(n).to_le_bytes()),
@@ -45,12 +43,12 @@ fn desk_of(account: &str, sessions: impl IntoIterator<Item = PushSession>, patie
     let records = (1..).zip(sessions).map(record).collect();
     let mut ledger = SqliteLedger::in_memory().unwrap();
     ledger.commit(&Posting { records, ..Posting::default() }).unwrap();
-    Desk::new(ledger.records(Classifier::new(&[]), Arc::new(ManualClock::new(NOW))).patience(patience))
+    Arc::new(ledger.records(Classifier::new(&[]), Arc::new(ManualClock::new(NOW))).patience(patience))
 }
 
 fn server(sessions: impl IntoIterator<Item = PushSession>) -> Server {
-    let desk = desk_of("main", sessions, PATIENCE);
-    Server::with(snapshot(1, []), |site| site.desk = desk)
+    let records = records_of("main", sessions, PATIENCE);
+    Server::with(snapshot(1, []), |site| site.records = records)
 }
 
 fn rooms(count: i64) -> Server {
@@ -276,8 +274,8 @@ fn the_page_needs_no_script_and_no_style_of_its_own_and_asks_nobody_else() {
 
 #[test]
 fn records_that_take_too_long_are_told_of_on_a_page_that_can_be_used() {
-    let desk = desk_of("main", [ended(0)], Duration::ZERO);
-    let server = Server::with(snapshot(1, []), |site| site.desk = desk);
+    let records = records_of("main", [ended(0)], Duration::ZERO);
+    let server = Server::with(snapshot(1, []), |site| site.records = records);
     for path in ["/disconnects", "/disconnects/records.csv"] {
         let answer = server.get(path);
         assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2")), "{path}");
@@ -383,8 +381,8 @@ fn h1_no_name_becomes_markup_an_attribute_or_a_link_out() {
     };
     let tame: Vec<String> = (0..corpus.len()).map(|n| format!("name-{n}")).collect();
     let page = |texts: &[String], account: &str| {
-        let desk = desk_of(account, (0..).zip(texts).map(session), PATIENCE);
-        let server = Server::with(snapshot(1, []), |site| site.desk = desk);
+        let records = records_of(account, (0..).zip(texts).map(session), PATIENCE);
+        let server = Server::with(snapshot(1, []), |site| site.records = records);
         let answer = server.get("/disconnects?limit=1000&lang=en");
         assert_eq!(answer.status, 200);
         parsed(&answer.body)
@@ -531,10 +529,10 @@ fn h4_what_is_refused_is_never_repeated() {
             }
         }
     }
-    let long = "x".repeat(1_025);
+    let long = "x".repeat(257);
     let answer = server.get(&format!("/disconnects?domain={long}&lang=zh"));
     assert_eq!(answer.status, 400);
-    assert!(answer.text().contains("名称超过 1,024 字节") && !answer.text().contains(&long));
+    assert!(answer.text().contains("名称超过 256 字节") && !answer.text().contains(&long));
     let page = server.get("/disconnects?reason=rain&tz=Mars&lang=en");
     for told in ["Nothing was looked up", "reason is not in the taxonomy", "Asia/Shanghai) or an offset"] {
         assert!(page.text().contains(told), "{told}");

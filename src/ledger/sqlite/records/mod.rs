@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 
 use super::sqlite;
@@ -40,7 +41,7 @@ const BETWEEN_LOOKS: i32 = 5_000;
 /// Answers questions about records.
 pub struct Records {
     place: Place,
-    classifier: Classifier,
+    classifier: ArcSwap<Classifier>,
     clock: Arc<dyn Clock>,
     patience: Duration,
 }
@@ -63,13 +64,18 @@ impl Records {
             Place::File(_) => PATIENCE,
             Place::Memory(_) => PATIENCE_IN_MEMORY,
         };
-        Self { place, classifier, clock, patience }
+        Self { place, classifier: ArcSwap::from_pointee(classifier), clock, patience }
     }
 
     /// The same with another patience.
     #[must_use]
     pub fn patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    /// From the next question on reads reason texts, old ones too, by another taxonomy.
+    pub fn classify_by(&self, classifier: Classifier) {
+        self.classifier.store(Arc::new(classifier));
     }
 
     /// The records that `query` asks for. It blocks.
@@ -121,7 +127,8 @@ impl Records {
         // One moment's books for all that follows; dropping it ends it.
         let books = Transaction::new(connection, TransactionBehavior::Deferred)?;
         let key: [u8; 16] = books.query_row("SELECT bytes FROM ledger_key", [], |row| row.get(0))?;
-        question(&Reading { books, key: IdentityKey::new(key), classifier: &self.classifier, deadline })
+        let classifier = self.classifier.load_full();
+        question(&Reading { books, key: IdentityKey::new(key), classifier, deadline })
     }
 }
 
@@ -139,7 +146,7 @@ fn open(file: &Path, patience: Duration) -> rusqlite::Result<Connection> {
 struct Reading<'a> {
     books: Transaction<'a>,
     key: IdentityKey,
-    classifier: &'a Classifier,
+    classifier: Arc<Classifier>,
     deadline: Deadline,
 }
 

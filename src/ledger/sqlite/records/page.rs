@@ -8,6 +8,9 @@ use super::lanes::{Entry, Lanes};
 use super::names::{self, Kind};
 use crate::ledger::{Cursor, Disconnect, PAGE_RECORDS, RecordPage, RecordQuery};
 
+/// Once the texts of a page come to more than this in bytes, it ends: strangers choose the names.
+const PAGE_BYTES: usize = 2 << 20;
+
 pub(super) fn page(reading: &Reading<'_>, query: &RecordQuery) -> rusqlite::Result<RecordPage> {
     let kinds = if names::is_about_kinds(&query.filter) { Some(names::kinds(reading, &query.filter)?) } else { None };
     let streams = names::streams(reading, &query.filter)?;
@@ -21,12 +24,20 @@ pub(super) fn page(reading: &Reading<'_>, query: &RecordQuery) -> rusqlite::Resu
         entries.push(entry);
     }
     drop(lanes);
-    let more = entries.len() > limit;
-    entries.truncate(limit);
-    let next_cursor = entries.last().filter(|_| more).map(|entry| entry.at);
     let mut words = Words { kinds: kinds.unwrap_or_default(), streams: HashMap::new() };
-    let disconnects = entries.iter().map(|entry| words.disconnect(reading, entry)).collect::<Result<_, _>>()?;
-    Ok(RecordPage { disconnects, next_cursor })
+    let mut page = RecordPage { disconnects: Vec::new(), next_cursor: None };
+    let mut bytes = 0;
+    for (number, entry) in entries.iter().enumerate() {
+        if number == limit || bytes > PAGE_BYTES {
+            page.next_cursor = entries.get(number.saturating_sub(1)).map(|last| last.at);
+            break;
+        }
+        let disconnect = words.disconnect(reading, entry)?;
+        bytes +=
+            disconnect.domain.len() + disconnect.app.len() + disconnect.stream.len() + disconnect.reason_text.len();
+        page.disconnects.push(disconnect);
+    }
+    Ok(page)
 }
 
 /// What was looked up already.
