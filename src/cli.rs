@@ -218,6 +218,7 @@ fn demo(flags: &Flags, simulator: &str) -> Result<(), Failure> {
         say(&format!(
             "The simulator plays the cloud, the exporter polls it. Open:\n  \
              http://localhost:{port}/          status\n  \
+             http://localhost:{port}/disconnects   what broke off, when, why, and what to do about it\n  \
              http://localhost:{port}{path}   what Prometheus scrapes\n  \
              {endpoint}/-/truth   what really happened\nStop with Ctrl-C.\n",
             path = settings.web.telemetry_path,

@@ -14,6 +14,7 @@ mod connection;
 mod disconnects;
 mod landing;
 mod layout;
+mod packed;
 mod progress;
 mod questions;
 mod routes;

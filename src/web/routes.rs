@@ -14,7 +14,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::answer::{Answer, Parts};
-use super::disconnects::Disconnects;
+use super::disconnects::{Accepts, Disconnects};
 use super::questions::Questions;
 use super::{Progress, Site, api, disconnects, landing, layout};
 use crate::metrics::exposition::{self, Filter};
@@ -112,8 +112,11 @@ impl Routes {
             landing::STYLE_PATH => landing::style(),
             _ if api::is_path(path) => api::answer(&self.site, &self.questions, request.uri()).await,
             _ if disconnects::is_path(path) => {
-                let languages = all(request.headers(), &ACCEPT_LANGUAGE);
-                self.disconnects.answer(&self.site, &self.questions, request.uri(), &languages).await
+                let accepts = Accepts {
+                    languages: all(request.headers(), &ACCEPT_LANGUAGE),
+                    codings: all(request.headers(), &ACCEPT_ENCODING),
+                };
+                self.disconnects.answer(&self.site, &self.questions, request.uri(), &accepts).await
             }
             _ => layout::file(path).unwrap_or_else(|| landing::page(&self.site)),
         }

@@ -31,6 +31,7 @@ use self::view::View;
 use super::Site;
 use super::answer::Answer;
 use super::layout::{Language, Page};
+use super::packed::packed;
 use super::questions::{Questions, Unanswered};
 use crate::ledger::{PAGE_RECORDS, RecordQuery};
 
@@ -48,6 +49,14 @@ pub(super) fn is_path(path: &str) -> bool {
     matches!(path, PAGE | FILE)
 }
 
+/// What a client would rather have: the values of its headers.
+pub(super) struct Accepts {
+    /// `Accept-Language`.
+    pub(super) languages: String,
+    /// `Accept-Encoding`.
+    pub(super) codings: String,
+}
+
 /// Answers for the page and the file.
 #[derive(Debug)]
 pub(super) struct Disconnects {
@@ -61,24 +70,28 @@ impl Default for Disconnects {
 }
 
 impl Disconnects {
-    /// The answer to a GET of `uri`, one of these paths, for whom `languages` would suit.
-    pub(super) async fn answer(&self, site: &Site, questions: &Questions, uri: &Uri, languages: &str) -> Answer {
+    /// The answer to a GET of `uri`, one of these paths.
+    pub(super) async fn answer(&self, site: &Site, questions: &Questions, uri: &Uri, accepts: &Accepts) -> Answer {
+        let languages = &accepts.languages;
         let query = uri.query().unwrap_or_default();
         let answer = match uri.path() {
             PAGE => page_for(site, questions, query, languages).await,
             _ => file_for(site, questions, query, languages).await,
         };
-        let mut answer = self.bounded(answer, Language::accepted(languages));
+        let answer = self.bounded(answer, Language::accepted(languages));
+        let mut answer = packed(answer, &accepts.codings).await;
+        if !is_large(&answer) {
+            answer.permit = None;
+        }
         if answer.response.status() == StatusCode::SERVICE_UNAVAILABLE {
             answer = answer.with(RETRY_AFTER, HeaderValue::from_static("2"));
         }
-        answer.with(VARY, HeaderValue::from_static("Accept-Language"))
+        answer.with(VARY, HeaderValue::from_static("Accept-Language, Accept-Encoding"))
     }
 
     /// `answer`, with a place among the large ones if it needs one; a refusal where there is none.
     fn bounded(&self, mut answer: Answer, language: Language) -> Answer {
-        let is_large = answer.response.body().iter().map(Bytes::len).sum::<usize>() > LARGE_BYTES;
-        if is_large {
+        if is_large(&answer) {
             match Arc::clone(&self.large).try_acquire_owned() {
                 Ok(place) => answer.permit = Some(place),
                 Err(_) => return refused(language, Unanswered::Busy),
@@ -86,6 +99,10 @@ impl Disconnects {
         }
         answer
     }
+}
+
+fn is_large(answer: &Answer) -> bool {
+    answer.response.body().iter().map(Bytes::len).sum::<usize>() > LARGE_BYTES
 }
 
 async fn page_for(site: &Site, questions: &Questions, query: &str, languages: &str) -> Answer {

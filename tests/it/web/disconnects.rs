@@ -177,7 +177,7 @@ fn the_page_speaks_the_language_of_the_browser_unless_the_address_names_one() {
     ] {
         let answer = server.ask("GET", path, headers);
         assert_eq!(answer.header("content-language"), Some(tag), "{path}");
-        assert_eq!(answer.header("vary"), Some("Accept-Language"), "{path}");
+        assert_eq!(answer.header("vary"), Some("Accept-Language, Accept-Encoding"), "{path}");
         assert!(answer.text().starts_with(&format!("<!DOCTYPE html><html lang=\"{tag}\">")), "{path}");
         for word in words {
             assert!(answer.text().contains(word), "{path}: {word}");
@@ -296,6 +296,63 @@ fn a_file_that_has_to_end_says_where_the_next_one_begins() {
     let next = first.header("link").unwrap().strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap();
     let second = server.get(&format!("/disconnects/{next}"));
     assert_eq!((second.text().lines().count(), second.header("link")), (501, None));
+}
+
+#[test]
+fn a_page_is_packed_as_the_browser_likes_it() {
+    let server = rooms(60);
+    let path = "/disconnects?lang=zh";
+    let plain = server.get(path);
+    assert_eq!(plain.header("content-encoding"), None);
+    for (accepted, coding) in [("gzip, deflate, br, zstd", "zstd"), ("gzip, deflate, br", "gzip")] {
+        let answer = server.ask("GET", path, &[("Accept-Encoding", accepted)]);
+        assert_eq!((answer.status, answer.header("content-encoding")), (200, Some(coding)));
+        assert!(answer.body.len() * 5 < plain.body.len(), "{coding}: {} of {}", answer.body.len(), plain.body.len());
+        let mut unpacked = Vec::new();
+        match coding {
+            "zstd" => zstd::stream::copy_decode(&answer.body[..], &mut unpacked).unwrap(),
+            _ => drop(flate2::read::GzDecoder::new(&answer.body[..]).read_to_end(&mut unpacked).unwrap()),
+        }
+        assert_eq!(unpacked, plain.body, "{coding}");
+        let file = server.ask("GET", "/disconnects/records.csv", &[("Accept-Encoding", accepted)]);
+        assert_eq!(file.header("content-encoding"), Some(coding));
+    }
+}
+
+/// Relative luminance of `#rrggbb`, WCAG 2.2.
+fn luminance(colour: &str) -> f64 {
+    let channel = |at: usize| {
+        let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+        if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+}
+
+#[test]
+fn every_class_stands_out_from_its_ground_in_both_schemes() {
+    let server = rooms(1);
+    let sheet = server.get("/layout.css");
+    let schemes: Vec<&str> =
+        sheet.text().split(":root {").skip(1).map(|rest| rest.split('}').next().unwrap()).collect();
+    assert_eq!(schemes.len(), 2, "light and dark");
+    for scheme in schemes {
+        let colour = |name: &str| {
+            let value = scheme.split(&format!("--{name}: ")).nth(1).unwrap_or_else(|| panic!("no colour of {name}"));
+            luminance(&value[..7])
+        };
+        let contrast = |one: f64, other: f64| (one.max(other) + 0.05) / (one.min(other) + 0.05);
+        for class in Class::ALL {
+            let of = contrast(colour(class.as_str()), colour("card"));
+            assert!(of >= 3.0, "{}: {of:.2}", class.as_str());
+            assert!(sheet.text().contains(&format!(".c-{} {{ fill: var(--{0}); }}", class.as_str())));
+        }
+        for (text, ground) in
+            [("text", "card"), ("quiet", "card"), ("quiet", "ground"), ("link", "card"), ("bad", "bad-ground")]
+        {
+            let of = contrast(colour(text), colour(ground));
+            assert!(of >= 4.5, "{text} on {ground}: {of:.2}");
+        }
+    }
 }
 
 #[test]
