@@ -21,6 +21,8 @@ from harness import DOMAINS, ROOT, Exporter, check, get, run, wait_until
 
 DOMAIN = "push.live.example.com"
 WINDOWS = {"desktop": (1280, 900), "phone": (390, 844)}
+# Where a layout would break first.
+WIDTHS = (320, 600, 704, 820, 960, 992, 1024)
 
 
 def rows(browser):
@@ -168,6 +170,11 @@ def nobody_is_kept_out(browser, url):
                     wide = browser.run("return document.documentElement.scrollWidth - innerWidth")
                     check(wide <= 0, f"{what}: {wide} pixels wider than the window")
                     looks += 1
+    for width in WIDTHS:
+        browser.look(width)
+        browser.open(f"{url}/disconnects?range=6h&lang=en&stream=_main&match=contains")
+        wide = browser.run("return document.documentElement.scrollWidth - innerWidth")
+        check(wide <= 0, f"{width}: {wide} pixels wider than the window")
     browser.look()
     return looks, rules
 
@@ -178,13 +185,16 @@ def pictures(browser, url):
         browser.open(f"{url}/disconnects?range=1h")
         return len(browser.all(".bars a")) >= 58
     wait_until("the demo's sweeps have brought the whole hour", bars, 120)
-    for name, query, look in [
-        ("disconnects-en-light", "range=1h&lang=en", {}),
-        ("disconnects-zh-dark", "range=1h&lang=zh&class=network", {"dark": True, "height": 1400}),
-        ("disconnects-phone", "range=1h&lang=en&class=network", {"width": 390, "height": 844, "scale": 2}),
+    one_open = ("document.querySelectorAll('.records details')[1].open = true;"
+                "document.querySelector('[aria-labelledby=records]').scrollIntoView();")
+    for name, query, look, script in [
+        ("disconnects-en-light", "range=1h&lang=en", {}, ""),
+        ("disconnects-zh-dark", "range=1h&lang=zh", {"dark": True}, one_open),
+        ("disconnects-phone", "range=1h&lang=en&class=network", {"width": 390, "height": 844, "scale": 2}, one_open),
     ]:
         browser.look(**look)
         browser.open(f"{url}/disconnects?{query}")
+        browser.run(script)
         file = ROOT / "docs" / f"{name}.png"
         browser.picture(file)
         print(f"{file}: {file.stat().st_size} bytes")

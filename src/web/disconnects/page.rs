@@ -29,6 +29,8 @@ pub(super) fn page(view: &View<'_>, found: Result<&Found, &[Problem]>) -> Markup
         div.title {
             h1 { (words.title) }
             p { (words.intro) }
+            // On a phone the form fills the first screen.
+            @if found.is_ok() { a.jump href="#records" { (words.jump) } }
         }
         (form::form(view, &domains))
         @match found {

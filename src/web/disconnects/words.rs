@@ -8,6 +8,7 @@ use crate::reason::{Class, Reason};
 pub(super) struct Words {
     pub(super) title: &'static str,
     pub(super) intro: &'static str,
+    pub(super) jump: &'static str,
     pub(super) filters: &'static str,
     pub(super) domain: &'static str,
     pub(super) app: &'static str,
@@ -66,6 +67,7 @@ pub(super) struct Words {
 static ENGLISH: Words = Words {
     title: "Disconnect records",
     intro: "When pushes ended, why, and what to do about it.",
+    jump: "To the records ↓",
     filters: "Filters",
     domain: "Push domain",
     app: "App",
@@ -124,6 +126,7 @@ static ENGLISH: Words = Words {
 static CHINESE: Words = Words {
     title: "断流记录",
     intro: "推流何时中断、为何中断、该怎么办。",
+    jump: "直达记录 ↓",
     filters: "筛选",
     domain: "推流域名",
     app: "推流路径",
