@@ -5,18 +5,20 @@
 //! locked.
 
 mod home;
+mod memory;
 mod read;
 mod records;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
 use self::home::Home;
+use self::memory::Memory;
 pub use self::records::Records;
 use super::{Books, Ledger, LedgerError, Posting};
 use crate::clock::Clock;
@@ -72,7 +74,7 @@ enum Held {
     /// Absent while the file could not be reopened.
     File(Option<Connection>),
     /// Shared with those who ask for records: there is no file that they could open.
-    Memory(Arc<Mutex<Connection>>),
+    Memory(Arc<Memory>),
 }
 
 impl SqliteLedger {
@@ -84,7 +86,7 @@ impl SqliteLedger {
         let connection = Connection::open_in_memory().map_err(sqlite("opening"))?;
         tune(&connection);
         create_schema(&connection)?;
-        Ok(Self { connection: Held::Memory(Arc::new(Mutex::new(connection))), home: None, suspect: false })
+        Ok(Self { connection: Held::Memory(Arc::new(Memory::new(connection))), home: None, suspect: false })
     }
 
     /// Opens the ledger in `folder`, or makes both.
@@ -112,7 +114,7 @@ impl SqliteLedger {
     #[must_use]
     pub fn records(&self, classifier: Classifier, clock: Arc<dyn Clock>) -> Records {
         let place = match (&self.connection, &self.home) {
-            (Held::Memory(shared), _) => records::Place::Memory(Arc::clone(shared)),
+            (Held::Memory(memory), _) => records::Place::Memory(Arc::clone(memory)),
             (_, home) => records::Place::File(home.as_ref().expect("a file has its home").file().to_owned()),
         };
         Records::new(place, classifier, clock)
@@ -122,7 +124,7 @@ impl SqliteLedger {
         match &mut self.connection {
             Held::File(Some(connection)) => work(connection),
             Held::File(None) => Err(LedgerError::Contradiction("it could not be reopened".into())),
-            Held::Memory(shared) => work(&mut shared.lock().unwrap_or_else(PoisonError::into_inner)),
+            Held::Memory(memory) => memory.write(work),
         }
     }
 }

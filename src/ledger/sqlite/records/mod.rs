@@ -9,7 +9,8 @@
 //! an index. The newest of several such *lanes* are merged as they are asked for ([`lanes`]). Sums come from the hours
 //! that the ledger counts as it writes ([`summary`]).
 //!
-//! Books in memory have no file. There a question takes its turn between two commits, with less patience.
+//! Books in memory have no file. There a question takes its turn between two commits, with less patience, and never before a
+//! commit that waits.
 
 mod lanes;
 mod names;
@@ -17,12 +18,13 @@ mod page;
 mod summary;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 
+use super::memory::Memory;
 use super::sqlite;
 use crate::clock::{Clock, UnixSeconds};
 use crate::ledger::{LedgerError, RecordFilter, RecordPage, RecordQuery, RecordSummary};
@@ -34,6 +36,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Longest a question to books in memory may take, since it holds up the next commit.
 const PATIENCE_IN_MEMORY: Duration = Duration::from_millis(250);
+
+/// Between two looks whether it is a question's turn.
+const BETWEEN_TRIES: Duration = Duration::from_millis(1);
 
 /// Virtual machine instructions of SQLite between two looks at the clock: about a tenth of a millisecond.
 const BETWEEN_LOOKS: i32 = 5_000;
@@ -49,7 +54,7 @@ pub struct Records {
 #[derive(Debug)]
 pub(super) enum Place {
     File(PathBuf),
-    Memory(Arc<Mutex<Connection>>),
+    Memory(Arc<Memory>),
 }
 
 impl std::fmt::Debug for Records {
@@ -104,7 +109,7 @@ impl Records {
         let answer = match &self.place {
             Place::File(file) => open(file, self.patience).and_then(|mut own| self.read(&mut own, deadline, question)),
             Place::Memory(shared) => {
-                let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut shared = turn(shared, &deadline)?;
                 let answer = self.read(&mut shared, deadline, question);
                 // The writer, who is next to use it, may take its time.
                 shared.progress_handler(0, None::<fn() -> bool>).and(answer)
@@ -140,6 +145,19 @@ fn open(file: &Path, patience: Duration) -> rusqlite::Result<Connection> {
     connection.busy_timeout(patience)?;
     connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -16384;")?;
     Ok(connection)
+}
+
+/// A turn with books in memory.
+fn turn<'a>(memory: &'a Memory, deadline: &Deadline) -> Result<MutexGuard<'a, Connection>, LedgerError> {
+    loop {
+        if let Some(connection) = memory.try_read() {
+            return Ok(connection);
+        }
+        if deadline.is_over() {
+            return Err(LedgerError::TooSlow);
+        }
+        std::thread::sleep(BETWEEN_TRIES);
+    }
 }
 
 /// The books of one moment, and what it takes to read them.
