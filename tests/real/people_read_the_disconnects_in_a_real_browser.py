@@ -44,6 +44,14 @@ def follow(browser, selector):
     wait_until(f"{selector} leads on", lambda: browser.driver.current_url != before and browser.all("main h1"), 30)
 
 
+def the_first_page_leads_to_the_records(browser, url):
+    browser.open(f"{url}/")
+    follow(browser, "a[href$=disconnects]")
+    check(rows(browser), "the newest records")
+    check(DOMAIN in browser.run("return [...document.querySelectorAll('#domains option')].map(one => one.value)"),
+          "the known domains are offered")
+
+
 def an_alerts_link_shows_what_it_is_about(browser, url):
     # As `{{ $labels.domain | urlquery }}` makes it.
     domain = urllib.parse.quote_plus(DOMAIN)
@@ -213,6 +221,7 @@ def test(stage):
     browser = Browser(stage.folder)
     try:
         browser.look()
+        the_first_page_leads_to_the_records(browser, url)
         an_alerts_link_shows_what_it_is_about(browser, url)
         the_form_filters_by_keyboard(browser, url)
         older_records_are_pages_away(browser, url)

@@ -1,6 +1,8 @@
 //! The form of the filters, and those that are in use as links that take them away. It asks with GET, so that what it asks
 //! for is the address.
 
+use std::sync::Arc;
+
 use maud::{Markup, html};
 
 use super::super::layout::Language;
@@ -14,8 +16,11 @@ use crate::reason::{Class, Reason, TABLE};
 /// How a browser writes the value of a field for date and time.
 const LOCAL: &str = "%Y-%m-%dT%H:%M:%S";
 
+/// Most domains that are offered.
+const OFFERED_DOMAINS: usize = 200;
+
 /// The form. `domains` are offered while one is typed.
-pub(super) fn form(view: &View<'_>, domains: &[&str]) -> Markup {
+pub(super) fn form(view: &View<'_>, domains: &[Arc<str>]) -> Markup {
     let View { words, filters, .. } = view;
     let records = &filters.records;
     let stream = records.stream.as_ref().map(|(stream, _)| stream.as_str());
@@ -38,7 +43,7 @@ pub(super) fn form(view: &View<'_>, domains: &[&str]) -> Markup {
                         }
                     }))
                     (text_field("domain", words.domain, records.domain.as_deref(), Some("domains")))
-                    datalist id="domains" { @for domain in domains { option value=(domain) {} } }
+                    datalist id="domains" { @for domain in domains.iter().take(OFFERED_DOMAINS) { option value=(domain) {} } }
                     (field("stream", words.stream, html! {
                         div.joined {
                             select name="match" aria-label=(words.stream_match) {

@@ -112,11 +112,15 @@ async fn page_for(site: &Site, questions: &Questions, query: &str, languages: &s
     let language = filters.language.unwrap_or_else(|| Language::accepted(languages));
     let words = words::words(language);
     let view = View { language, words, filters: &filters, window, zone: filters.zone(), now };
+    let domains: Vec<_> = site.exposition.snapshot().domains.iter().map(|known| Arc::clone(&known.domain)).collect();
     let (status, main) = if problems.is_empty() {
         let found = find(questions, &filters, window).await;
-        (found.page.as_ref().err().map_or(StatusCode::OK, |error| status(*error)), page::page(&view, Ok(&found)))
+        (
+            found.page.as_ref().err().map_or(StatusCode::OK, |error| status(*error)),
+            page::page(&view, &domains, Ok(&found)),
+        )
     } else {
-        (StatusCode::BAD_REQUEST, page::page(&view, Err(&problems)))
+        (StatusCode::BAD_REQUEST, page::page(&view, &domains, Err(&problems)))
     };
     let page = Page {
         language,

@@ -1,5 +1,7 @@
 //! The page put together: form, what is wrong, timeline, tops, records.
 
+use std::sync::Arc;
+
 use maud::{Markup, html};
 
 use super::super::layout::Language;
@@ -16,15 +18,9 @@ pub(super) struct Found {
     pub(super) summary: Result<RecordSummary, Unanswered>,
 }
 
-/// The page with what was found, or with what is wrong with the question.
-pub(super) fn page(view: &View<'_>, found: Result<&Found, &[Problem]>) -> Markup {
+/// The page with what was found, or with what is wrong with the question. `domains` are those that are known.
+pub(super) fn page(view: &View<'_>, domains: &[Arc<str>], found: Result<&Found, &[Problem]>) -> Markup {
     let words = view.words;
-    let mut domains: Vec<&str> = match found {
-        Ok(Found { summary: Ok(summary), .. }) => summary.streams.iter().map(|top| top.domain.as_str()).collect(),
-        _ => Vec::new(),
-    };
-    domains.sort_unstable();
-    domains.dedup();
     html! {
         div.title {
             h1 { (words.title) }
@@ -32,7 +28,7 @@ pub(super) fn page(view: &View<'_>, found: Result<&Found, &[Problem]>) -> Markup
             // On a phone the form fills the first screen.
             @if found.is_ok() { a.jump href="#records" { (words.jump) } }
         }
-        (form::form(view, &domains))
+        (form::form(view, domains))
         @match found {
             Err(problems) => (refused(view, problems)),
             Ok(found) => (results(view, found)),
