@@ -190,7 +190,7 @@ fn the_books_of_version_1_go_on_where_they_were() {
              DROP TABLE record;
              DROP TABLE record_kind;
              DROP TABLE record_stream;
-             DROP TABLE record_hour;
+             DROP TABLE record_sum;
              CREATE TABLE record (
                  id INTEGER PRIMARY KEY, account TEXT NOT NULL, session_group BLOB NOT NULL, fact BLOB NOT NULL,
                  domain BLOB NOT NULL, app BLOB NOT NULL, stream BLOB NOT NULL, start_time INTEGER NOT NULL,
@@ -227,8 +227,8 @@ fn the_books_of_version_1_go_on_where_they_were() {
     let version = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
     let connection = rusqlite::Connection::open(&file).unwrap();
     assert_eq!(connection.query_row("PRAGMA user_version", [], version), Ok(4));
-    let hours = "SELECT group_concat(hour || ':' || records) FROM (SELECT * FROM record_hour ORDER BY hour)";
-    assert_eq!(connection.query_row(hours, [], |row| row.get(0)), Ok("0:1,1:1".to_owned()));
+    let hours = "SELECT group_concat(width || ':' || slot || ':' || records) FROM (SELECT * FROM record_sum ORDER BY width, slot)";
+    assert_eq!(connection.query_row(hours, [], |row| row.get(0)), Ok("3600:0:1,3600:1:1,28800:0:2".to_owned()));
 }
 
 #[test]

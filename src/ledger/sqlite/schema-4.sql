@@ -33,35 +33,46 @@ INSERT INTO record_told
 DROP TABLE record;
 ALTER TABLE record_told RENAME TO record;
 
--- Newest first by time and id, for all and for what is asked for; the last column saves the way to the row.
-CREATE INDEX record_end ON record (end_time);
+-- Newest first by time and id, for all and for what is asked for; the other columns save the way to the row.
+CREATE INDEX record_end ON record (end_time, id, kind, stream);
 CREATE INDEX record_by_kind ON record (kind, end_time, id, stream);
 CREATE INDEX record_by_stream ON record (stream, end_time, id, kind);
 
--- How many ended in each hour since 1970, by kind. The triggers keep it, and let go of what no record has any more.
-CREATE TABLE record_hour (
-    hour INTEGER NOT NULL,
+-- How many ended in each hour and in each third of a day since 1970, by kind. The triggers keep it, and let go of what no
+-- record has any more.
+CREATE TABLE record_sum (
+    width INTEGER NOT NULL,
+    slot INTEGER NOT NULL,
     kind INTEGER NOT NULL,
     records INTEGER NOT NULL,
-    PRIMARY KEY (hour, kind)
+    PRIMARY KEY (width, slot, kind)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO record_hour SELECT end_time / 3600, kind, count(*) FROM record GROUP BY 1, 2;
+INSERT INTO record_sum SELECT 3600, end_time / 3600, kind, count(*) FROM record GROUP BY 2, 3;
+INSERT INTO record_sum SELECT 28800, end_time / 28800, kind, count(*) FROM record GROUP BY 2, 3;
 
 CREATE TRIGGER record_added AFTER INSERT ON record BEGIN
-    INSERT INTO record_hour VALUES (new.end_time / 3600, new.kind, 1)
-        ON CONFLICT (hour, kind) DO UPDATE SET records = records + 1;
+    INSERT INTO record_sum VALUES (3600, new.end_time / 3600, new.kind, 1)
+        ON CONFLICT (width, slot, kind) DO UPDATE SET records = records + 1;
+    INSERT INTO record_sum VALUES (28800, new.end_time / 28800, new.kind, 1)
+        ON CONFLICT (width, slot, kind) DO UPDATE SET records = records + 1;
 END;
 CREATE TRIGGER record_gone AFTER DELETE ON record BEGIN
-    UPDATE record_hour SET records = records - 1 WHERE hour = old.end_time / 3600 AND kind = old.kind;
-    DELETE FROM record_hour WHERE hour = old.end_time / 3600 AND kind = old.kind AND records <= 0;
+    UPDATE record_sum SET records = records - 1 WHERE width = 3600 AND slot = old.end_time / 3600 AND kind = old.kind;
+    UPDATE record_sum SET records = records - 1 WHERE width = 28800 AND slot = old.end_time / 28800 AND kind = old.kind;
+    DELETE FROM record_sum WHERE width = 3600 AND slot = old.end_time / 3600 AND kind = old.kind AND records <= 0;
+    DELETE FROM record_sum WHERE width = 28800 AND slot = old.end_time / 28800 AND kind = old.kind AND records <= 0;
     DELETE FROM record_kind WHERE id = old.kind AND NOT EXISTS (SELECT 1 FROM record WHERE kind = old.kind);
     DELETE FROM record_stream WHERE id = old.stream AND NOT EXISTS (SELECT 1 FROM record WHERE stream = old.stream);
 END;
 CREATE TRIGGER record_corrected AFTER UPDATE OF kind, end_time ON record
 WHEN new.kind <> old.kind OR new.end_time / 3600 <> old.end_time / 3600 BEGIN
-    UPDATE record_hour SET records = records - 1 WHERE hour = old.end_time / 3600 AND kind = old.kind;
-    DELETE FROM record_hour WHERE hour = old.end_time / 3600 AND kind = old.kind AND records <= 0;
-    INSERT INTO record_hour VALUES (new.end_time / 3600, new.kind, 1)
-        ON CONFLICT (hour, kind) DO UPDATE SET records = records + 1;
+    UPDATE record_sum SET records = records - 1 WHERE width = 3600 AND slot = old.end_time / 3600 AND kind = old.kind;
+    UPDATE record_sum SET records = records - 1 WHERE width = 28800 AND slot = old.end_time / 28800 AND kind = old.kind;
+    DELETE FROM record_sum WHERE width = 3600 AND slot = old.end_time / 3600 AND kind = old.kind AND records <= 0;
+    DELETE FROM record_sum WHERE width = 28800 AND slot = old.end_time / 28800 AND kind = old.kind AND records <= 0;
+    INSERT INTO record_sum VALUES (3600, new.end_time / 3600, new.kind, 1)
+        ON CONFLICT (width, slot, kind) DO UPDATE SET records = records + 1;
+    INSERT INTO record_sum VALUES (28800, new.end_time / 28800, new.kind, 1)
+        ON CONFLICT (width, slot, kind) DO UPDATE SET records = records + 1;
     DELETE FROM record_kind WHERE id = old.kind AND NOT EXISTS (SELECT 1 FROM record WHERE kind = old.kind);
 END;

@@ -156,7 +156,7 @@ mod tests {
             steps.unwrap().map(Result::unwrap).collect::<Vec<_>>().join("; ")
         };
         for (index, access) in [
-            ("record_end", "SEARCH record USING INDEX record_end (end_time>? AND end_time<?)"),
+            ("record_end", "SEARCH record USING COVERING INDEX record_end (end_time>? AND end_time<?)"),
             (
                 "record_by_kind",
                 "SEARCH record USING COVERING INDEX record_by_kind (kind=? AND end_time>? AND end_time<?)",
@@ -170,7 +170,7 @@ mod tests {
             let name = "CORRELATED SCALAR SUBQUERY 1; SEARCH record_stream USING INTEGER PRIMARY KEY (rowid=?)";
             assert_eq!(plan(&sql(index, true)), format!("{access}; {name}"));
         }
-        let hours = plan("SELECT hour, kind, records FROM record_hour WHERE hour >= ?1 AND hour < ?2");
-        assert_eq!(hours, "SEARCH record_hour USING PRIMARY KEY (hour>? AND hour<?)");
+        let sums = plan("SELECT slot, kind, records FROM record_sum WHERE width = ?1 AND slot >= ?2 AND slot < ?3");
+        assert_eq!(sums, "SEARCH record_sum USING PRIMARY KEY (width=? AND slot>? AND slot<?)");
     }
 }

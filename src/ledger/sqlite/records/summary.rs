@@ -1,28 +1,31 @@
 //! What a range of time comes to.
 //!
 //! The newest records of the range are looked at one by one. Where that is not all of them, the timeline, the reasons
-//! and the total come from the hours that the ledger has counted, and only the list of streams tells of a part, and of
+//! and the total come from what the ledger has counted by the hour, and only the list of streams tells of a part, and of
 //! which.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::Reading;
 use super::lanes::Lanes;
 use super::names::{self, Kind, Streams};
 use crate::clock::UnixSeconds;
 use crate::ledger::{Cursor, RecordFilter, RecordSummary, SUMMARY_BUCKETS, SUMMARY_TOP, SummaryBucket, TopStream};
-use crate::reason::{Class, Reason};
+use crate::reason::{Class, Reason, TABLE};
 
 /// Most records that are looked at one by one.
-const EXAMINED: u64 = 100_000;
+const EXAMINED: u64 = 50_000;
 
 const HOUR: i64 = 3_600;
 
-/// Widths of buckets that people can read, in seconds; beyond, whole days.
-const WIDTHS: [i64; 14] = [1, 10, 30, 60, 120, 300, 600, 900, 1_800, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, 12 * HOUR];
-
 const DAY: i64 = 24 * HOUR;
+
+/// Widths in seconds by which the ledger counts, the widest first.
+const COUNTED: [i64; 2] = [8 * HOUR, HOUR];
+
+/// Widths of buckets that people can read, in seconds; beyond, whole days.
+const WIDTHS: [i64; 14] = [1, 10, 30, 60, 120, 300, 600, 900, 1_800, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, DAY];
 
 pub(super) fn summary(
     reading: &Reading<'_>,
@@ -32,26 +35,29 @@ pub(super) fn summary(
 ) -> rusqlite::Result<RecordSummary> {
     let kinds = names::kinds(reading, filter)?;
     let streams = names::streams(reading, filter)?;
-    let sums = Sums { reading, kinds: &kinds, streams: &streams };
-    let mut tally = Tally::new(width(start, end, 1));
+    // Without a filter one walk through all records is shorter than one along each kind.
+    let lanes = names::is_about_kinds(filter).then_some(&kinds);
+    let sums = Sums { reading, kinds: known(&kinds), lanes, streams: &streams };
+    let mut tally = Tally::new(width(start, end, 1), start, end);
     let mut by_stream = HashMap::new();
     let streams_since = sums.one_by_one(&mut tally, Some(&mut by_stream), start, end)?;
     let mut since = streams_since;
     if since > start && matches!(streams, Streams::All) {
-        tally = Tally::new(width(start, end, HOUR));
-        sums.by_hours(&mut tally, start, end)?;
+        tally = Tally::new(width(start, end, HOUR), start, end);
+        sums.by_slots(&COUNTED, &mut tally, start, end)?;
         since = start;
     }
+    let reasons = TABLE.iter().map(|entry| (entry.reason, tally.reasons[entry.reason as usize]));
     Ok(RecordSummary {
         start,
         end,
         since,
-        total: tally.reasons.values().sum(),
+        total: tally.reasons.iter().sum(),
         width: tally.width,
         streams: sums.top_streams(&by_stream)?,
         streams_since,
-        reasons: top(tally.reasons.iter().map(|(reason, total)| (*reason, *total))),
-        buckets: tally.buckets(start, end),
+        reasons: top(reasons.filter(|(_, total)| *total > 0)),
+        buckets: tally.buckets(),
     })
 }
 
@@ -75,37 +81,59 @@ fn top<T: Ord + Copy>(totals: impl Iterator<Item = (T, u64)>) -> Vec<(T, u64)> {
 /// What has been added up.
 struct Tally {
     width: i64,
-    by_bucket: BTreeMap<i64, BTreeMap<Class, u64>>,
-    reasons: BTreeMap<Reason, u64>,
+    /// The number of the first bucket.
+    first: i64,
+    /// By `Class as usize`.
+    by_bucket: Vec<[u64; Class::ALL.len()]>,
+    /// By `Reason as usize`.
+    reasons: [u64; Reason::COUNT],
 }
 
 impl Tally {
-    fn new(width: i64) -> Self {
-        Self { width, by_bucket: BTreeMap::new(), reasons: BTreeMap::new() }
+    fn new(width: i64, start: UnixSeconds, end: UnixSeconds) -> Self {
+        let first = start.div_euclid(width);
+        let buckets = end.div_euclid(width).saturating_sub(first).clamp(0, SUMMARY_BUCKETS) + 1;
+        let by_bucket = (0..buckets).map(|_| [0; Class::ALL.len()]).collect();
+        Self { width, first, by_bucket, reasons: [0; Reason::COUNT] }
     }
 
     fn add(&mut self, end: UnixSeconds, reason: Reason, records: u64) {
-        let bucket = self.by_bucket.entry(end.div_euclid(self.width)).or_default();
-        *bucket.entry(reason.class()).or_default() += records;
-        *self.reasons.entry(reason).or_default() += records;
+        let bucket = usize::try_from(end.div_euclid(self.width) - self.first);
+        if let Some(bucket) = bucket.ok().and_then(|bucket| self.by_bucket.get_mut(bucket)) {
+            bucket[reason.class() as usize] += records;
+            self.reasons[reason as usize] += records;
+        }
     }
 
-    fn buckets(mut self, start: UnixSeconds, end: UnixSeconds) -> Vec<SummaryBucket> {
-        let numbers = start.div_euclid(self.width)..=end.div_euclid(self.width);
-        let bucket = |number: i64| SummaryBucket {
+    fn buckets(&self) -> Vec<SummaryBucket> {
+        let bucket = |(number, totals): (i64, &[u64; Class::ALL.len()])| SummaryBucket {
             start: number.saturating_mul(self.width),
-            by_class: self.by_bucket.remove(&number).unwrap_or_default(),
+            by_class: Class::ALL.into_iter().zip(*totals).filter(|(_, total)| *total > 0).collect(),
         };
-        numbers.map(bucket).collect()
+        (self.first..).zip(&self.by_bucket).map(bucket).collect()
     }
 }
 
-/// Records by a number that stands for domain and app, and by stream.
+/// What counts about a kind: its reason, and a number for its domain and app.
+type Known = HashMap<i64, (Reason, i64)>;
+
+fn known<'a>(kinds: &'a HashMap<i64, Kind>) -> Known {
+    let mut places: HashMap<(&[u8], &[u8]), i64> = HashMap::new();
+    let known = |(id, kind): (&i64, &'a Kind)| {
+        let place = *places.entry((kind.domain.as_bytes(), kind.app.as_bytes())).or_insert(*id);
+        (*id, (kind.reason, place))
+    };
+    kinds.iter().map(known).collect()
+}
+
+/// Records by the number of their domain and app, and by stream.
 type ByStream = HashMap<(i64, i64), u64>;
 
 struct Sums<'a> {
     reading: &'a Reading<'a>,
-    kinds: &'a HashMap<i64, Kind>,
+    kinds: Known,
+    /// The kinds again, where the filter is about them.
+    lanes: Option<&'a HashMap<i64, Kind>>,
     streams: &'a Streams,
 }
 
@@ -118,9 +146,8 @@ impl Sums<'_> {
         start: UnixSeconds,
         end: UnixSeconds,
     ) -> rusqlite::Result<UnixSeconds> {
-        let places = self.places();
         let before = Cursor { end, id: i64::MAX };
-        let mut lanes = Lanes::new(self.reading, Some(self.kinds), self.streams, start, before)?;
+        let mut lanes = Lanes::new(self.reading, self.lanes, self.streams, start, before)?;
         let mut examined = 0;
         let mut reached = end;
         while let Some(entry) = lanes.next()? {
@@ -129,48 +156,46 @@ impl Sums<'_> {
                 return Ok(reached);
             }
             (reached, examined) = (entry.at.end, examined + 1);
-            if let Some(kind) = self.kinds.get(&entry.kind) {
-                tally.add(entry.at.end, kind.reason, 1);
-            }
+            let Some((reason, place)) = self.kinds.get(&entry.kind) else { continue };
+            tally.add(entry.at.end, *reason, 1);
             if let Some(by_stream) = &mut by_stream {
-                let place = places.get(&entry.kind).copied().unwrap_or(entry.kind);
-                *by_stream.entry((place, entry.stream)).or_default() += 1;
+                *by_stream.entry((*place, entry.stream)).or_default() += 1;
             }
         }
         Ok(start)
     }
 
-    /// Adds a range out of the hours that are counted, and what is left at its ends one by one.
-    fn by_hours(&self, tally: &mut Tally, start: UnixSeconds, end: UnixSeconds) -> rusqlite::Result<()> {
-        let first = start.div_euclid(HOUR) + i64::from(start.rem_euclid(HOUR) > 0);
-        let over = end.saturating_add(1).div_euclid(HOUR);
-        if first >= over {
+    /// Adds a range out of what is counted by the first of `widths`, and what is left at its ends by the others, in the
+    /// end one by one.
+    fn by_slots(
+        &self,
+        widths: &[i64],
+        tally: &mut Tally,
+        start: UnixSeconds,
+        end: UnixSeconds,
+    ) -> rusqlite::Result<()> {
+        if start > end {
+            return Ok(());
+        }
+        let Some((width, finer)) = widths.split_first() else {
             return self.one_by_one(tally, None, start, end).map(|_| ());
-        }
-        let sql = "SELECT hour, kind, records FROM record_hour WHERE hour >= ?1 AND hour < ?2";
-        let mut statement = self.reading.books.prepare(sql)?;
-        let mut rows = statement.query([first, over])?;
-        while let Some(row) = rows.next()? {
-            if let Some(kind) = self.kinds.get(&row.get(1)?) {
-                let (hour, records): (i64, i64) = (row.get(0)?, row.get(2)?);
-                tally.add(hour * HOUR, kind.reason, u64::try_from(records).unwrap_or(0));
-            }
-        }
-        for (start, end) in [(start, first * HOUR - 1), (over * HOUR, end)] {
-            if start <= end {
-                self.one_by_one(tally, None, start, end)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// One kind for all that have domain and app in common.
-    fn places(&self) -> HashMap<i64, i64> {
-        let mut first: HashMap<_, i64> = HashMap::new();
-        let place = |(id, kind): (&i64, &Kind)| {
-            (*id, *first.entry((kind.domain.as_bytes().to_vec(), kind.app.as_bytes().to_vec())).or_insert(*id))
         };
-        self.kinds.iter().map(place).collect()
+        let first = start.div_euclid(*width) + i64::from(start.rem_euclid(*width) > 0);
+        let over = end.saturating_add(1).div_euclid(*width);
+        if first >= over || tally.width % width != 0 {
+            return self.by_slots(finer, tally, start, end);
+        }
+        let sql = "SELECT slot, kind, records FROM record_sum WHERE width = ?1 AND slot >= ?2 AND slot < ?3";
+        let mut statement = self.reading.books.prepare_cached(sql)?;
+        let mut rows = statement.query([*width, first, over])?;
+        while let Some(row) = rows.next()? {
+            if let Some((reason, _)) = self.kinds.get(&row.get(1)?) {
+                let (slot, records): (i64, i64) = (row.get(0)?, row.get(2)?);
+                tally.add(slot * width, *reason, u64::try_from(records).unwrap_or(0));
+            }
+        }
+        self.by_slots(finer, tally, start, first * width - 1)?;
+        self.by_slots(finer, tally, over * width, end)
     }
 
     fn top_streams(&self, by_stream: &ByStream) -> rusqlite::Result<Vec<TopStream>> {
