@@ -10,10 +10,11 @@ import os
 from pathlib import Path
 
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support import expected_conditions
 
-from harness import ROOT, check, program
+from harness import ROOT, check, program, wait_until
 
 ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
              "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
@@ -36,6 +37,7 @@ class Browser:
         self.driver = webdriver.Chrome(options=options, service=service)
         self.driver.set_page_load_timeout(60)
         self.driver.set_script_timeout(60)
+        self.scripts = True
 
     def cdp(self, command, **arguments):
         """One command of the DevTools protocol."""
@@ -49,12 +51,27 @@ class Browser:
         self.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self.cdp("Emulation.setTimezoneOverride", timezoneId=zone)
         self.cdp("Emulation.setScriptExecutionDisabled", value=not scripts)
+        self.scripts = scripts
         agent = self.cdp("Browser.getVersion")["userAgent"]
         self.cdp("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=language)
 
     def open(self, url):
         """Opens a page."""
         self.driver.get(url)
+        self.arrive(lambda: True)
+
+    def arrive(self, condition, seconds=30):
+        """Waits for a page of which `condition` is true to be whole. A page whose address names no zone is about to be
+        replaced, and while that happens a browser may refuse to answer."""
+        def arrived():
+            try:
+                whole = not self.scripts or self.run("return document.readyState === 'complete'")
+                url = self.driver.current_url
+                lasting = not self.scripts or "/disconnects" not in url or "tz=" in url
+                return whole and lasting and self.all("h1") and condition()
+            except WebDriverException:
+                return False
+        wait_until("the browser arrives where it should", arrived, seconds)
 
     def all(self, selector):
         """The elements of a CSS selector."""

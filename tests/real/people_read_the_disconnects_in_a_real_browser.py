@@ -41,7 +41,7 @@ def follow(browser, selector):
     """Clicks the one link of a selector, and waits for the page it leads to."""
     before = browser.driver.current_url
     browser.one(selector).click()
-    wait_until(f"{selector} leads on", lambda: browser.driver.current_url != before and browser.all("main h1"), 30)
+    browser.arrive(lambda: browser.driver.current_url != before)
 
 
 def the_first_page_leads_to_the_records(browser, url):
@@ -70,7 +70,7 @@ def the_form_filters_by_keyboard(browser, url):
     Select(browser.one("select[name=match]")).select_by_value("contains")
     before = browser.driver.current_url
     browser.one("#stream").send_keys("room_1", Keys.ENTER)
-    wait_until("the form is sent", lambda: browser.driver.current_url != before and rows(browser), 30)
+    browser.arrive(lambda: browser.driver.current_url != before and rows(browser))
     check(asked(browser)["stream"] == "room_1" and asked(browser)["match"] == "contains", f"{asked(browser)}")
     check(all("room_1" in stream for _, stream, _ in rows(browser)), f"contains: {rows(browser)[:5]}")
     follow(browser, ".active a")
@@ -98,12 +98,12 @@ def a_bar_and_a_stream_lead_to_their_records(browser, url):
     bars = browser.all(".bars a")
     check(len(bars) > 3, f"{len(bars)} bars")
     bars[-2].click()
-    wait_until("the bar's own range is shown", lambda: "start" in asked(browser) and rows(browser), 30)
+    browser.arrive(lambda: "start" in asked(browser) and rows(browser))
     start, end = asked(browser)["start"], asked(browser)["end"]
     check(all(start <= at <= end for at, _, _ in rows(browser)), f"{start} to {end}: {rows(browser)[:3]}")
     name = browser.texts(".records .stream a")[0]
     browser.all(".records .stream a")[0].click()
-    wait_until("one stream is shown", lambda: "stream" in asked(browser) and rows(browser), 30)
+    browser.arrive(lambda: "stream" in asked(browser) and rows(browser))
     check(all(stream.startswith(name) for _, stream, _ in rows(browser)), f"{name}: {rows(browser)[:3]}")
 
 
@@ -154,10 +154,10 @@ def it_works_without_javascript(browser, url):
     check("tz" not in asked(browser), "no script has run")
     first = browser.texts(".records .ended")
     browser.one(".pager .next").click()
-    wait_until("an older page is shown", lambda: "cursor" in asked(browser), 30)
+    browser.arrive(lambda: "cursor" in asked(browser))
     check(browser.texts(".records .ended") != first, "other records")
     browser.one("form button").click()
-    wait_until("the form is sent", lambda: "match" in asked(browser), 30)
+    browser.arrive(lambda: "match" in asked(browser))
     check(len(browser.all(".records tbody tr")) == 20, "the form keeps what was chosen")
     browser.look()
 
