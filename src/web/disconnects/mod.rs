@@ -125,6 +125,7 @@ async fn page_for(site: &Site, questions: &Questions, query: &str, languages: &s
     let page = Page {
         language,
         title: words.title,
+        here: "disconnects",
         switch: form::switch(&filters),
         telemetry_path: &site.telemetry_path,
         version: site.build.version,

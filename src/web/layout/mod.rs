@@ -27,6 +27,8 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 pub(super) struct Page<'a> {
     pub(super) language: Language,
     pub(super) title: &'a str,
+    /// Which of the pages in the navigation it is: its relative address.
+    pub(super) here: &'a str,
     /// The same page in the other languages: the query of its address by language.
     pub(super) switch: [(Language, String); 2],
     /// Where the metrics are, with its leading slash.
@@ -46,7 +48,7 @@ pub(super) fn file(path: &str) -> Option<Answer> {
 }
 
 impl Page<'_> {
-    /// The page at `/disconnects`, as an answer.
+    /// The whole page, as an answer.
     pub(super) fn answer(self, status: StatusCode) -> Answer {
         let language = HeaderValue::from_static(self.language.tag());
         let text = self.markup().into_string();
@@ -61,6 +63,11 @@ impl Page<'_> {
             "" => "./",
             path => path,
         };
+        let pages = [
+            ("./", say("Overview", "概览")),
+            ("disconnects", say("Disconnects", "断流记录")),
+            (metrics, say("Metrics", "指标")),
+        ];
         // A new version is not to be shown with the style of the old one, which browsers may keep.
         let asset = |path: &str| format!("{}?v={}", &path[1..], self.version);
         html! {
@@ -81,9 +88,11 @@ impl Page<'_> {
                         a.brand href="./" { "Tencent Live Exporter" }
                         nav aria-label=(say("Pages", "页面")) {
                             ul {
-                                li { a href="./" { (say("Overview", "概览")) } }
-                                li { a href="disconnects" aria-current="page" { (say("Disconnects", "断流记录")) } }
-                                li { a href=(metrics) { (say("Metrics", "指标")) } }
+                                @for (address, name) in &pages {
+                                    li {
+                                        a href=(address) aria-current=[(*address == self.here).then_some("page")] { (name) }
+                                    }
+                                }
                             }
                         }
                         nav.languages aria-label="Language / 语言" {
