@@ -242,6 +242,7 @@ fn demo(flags: &Flags, simulator: &str) -> Result<(), Failure> {
         say(&format!(
             "The simulator plays the cloud, the exporter polls it. Open:\n  \
              {scheme}://localhost:{port}/          status\n  \
+             {scheme}://localhost:{port}/disconnects   what broke off, when, why, and what to do about it\n  \
              {scheme}://localhost:{port}{path}   what Prometheus scrapes\n  \
              {endpoint}/-/truth   what really happened\nStop with Ctrl-C.\n",
             scheme = health::scheme(&settings.web),

@@ -11,7 +11,6 @@ use hyper::header::{
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use hyper::{Response, StatusCode};
-
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Progress;
@@ -40,6 +39,8 @@ pub(super) struct Answer {
     pub(super) scrape: Option<Scrape>,
     /// Its place among the requests answered at a time, until it is written.
     pub(super) permit: Option<OwnedSemaphorePermit>,
+    /// Its place among the large ones, until then.
+    pub(super) large: Option<OwnedSemaphorePermit>,
 }
 
 impl Answer {
@@ -49,7 +50,7 @@ impl Answer {
         let headers = response.headers_mut();
         headers.extend(PROTECTION);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Self { response, scrape: None, permit: None }
+        Self { response, scrape: None, permit: None, large: None }
     }
 
     pub(super) fn text(status: StatusCode, text: impl Into<String>) -> Self {
@@ -73,7 +74,7 @@ impl Answer {
     /// The response to send on the connection of `progress`.
     pub(super) fn on(self, progress: Arc<Progress>) -> Response<Parts> {
         progress.wrote();
-        let place = self.permit.map(|permit| progress.hold(permit));
+        let place = progress.hold(self.permit, self.large);
         self.response.map(|parts| Parts {
             left: parts.iter().map(|part| part.len() as u64).sum(),
             next: parts.into_iter(),

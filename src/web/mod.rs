@@ -1,5 +1,5 @@
-//! The HTTP server: metrics, records, health, landing page; encrypted and for those who have a password, where it is so
-//! set.
+//! The HTTP server: metrics, records as page and as JSON, health, landing page; encrypted and for those who have a
+//! password, where it is so set.
 //!
 //! Promises: a scrape never waits for the API, the disk or another client; every answer, errors included, carries the
 //! same protective headers and repeats nothing of the request; a client that is slow, silent or many is cut off or
@@ -14,8 +14,11 @@ mod answer;
 mod api;
 mod auth;
 mod connection;
+mod disconnects;
 mod http2;
 mod landing;
+mod layout;
+mod packed;
 mod progress;
 mod questions;
 mod refusal;

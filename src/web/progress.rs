@@ -62,13 +62,16 @@ impl State {
     }
 }
 
-/// A place among the requests that are answered at a time.
+/// What an answer holds while it is written.
 #[derive(Debug)]
 struct Place {
     number: u64,
     /// Its answer was handed over, and is written with what is buffered.
     handed_over: bool,
-    permit: OwnedSemaphorePermit,
+    /// Its place among the requests that are answered at a time.
+    permit: Option<OwnedSemaphorePermit>,
+    /// Its place among the large answers, which nobody else can use.
+    _large: Option<OwnedSemaphorePermit>,
 }
 
 /// Whether what is to be written gets out.
@@ -185,14 +188,21 @@ impl Progress {
         }
     }
 
-    /// Keeps `permit` until the answer is written or dropped, the connection ends, or another needs the place more. Gives
-    /// the place a number.
-    pub(super) fn hold(&self, permit: OwnedSemaphorePermit) -> u64 {
+    /// Keeps an answer's places until it is written or dropped, the connection ends, or another needs `permit` more. Their
+    /// number, if there are any.
+    pub(super) fn hold(
+        &self,
+        permit: Option<OwnedSemaphorePermit>,
+        large: Option<OwnedSemaphorePermit>,
+    ) -> Option<u64> {
+        if permit.is_none() && large.is_none() {
+            return None;
+        }
         let mut state = self.state();
         let number = state.next_place;
         state.next_place += 1;
-        state.places.push(Place { number, handed_over: false, permit });
-        number
+        state.places.push(Place { number, handed_over: false, permit, _large: large });
+        Some(number)
     }
 
     /// The last part of an answer is about to be buffered. Its place is kept until that is written.
@@ -279,7 +289,7 @@ impl Progress {
         let state = self.state();
         let Stage::Answer { since, progress: Some(progress) } = state.stage else { return None };
         let idle = now >= progress + self.limits.idle_reader || now >= since + SLOW_READER;
-        (idle && !state.places.is_empty()).then_some(progress)
+        (idle && state.places.iter().any(|place| place.permit.is_some())).then_some(progress)
     }
 
     /// Whether a whole metrics page was read over this connection before.
@@ -290,10 +300,10 @@ impl Progress {
     /// Takes the connection's place among the requests that are answered, and ends it.
     pub(super) fn take_place(&self) -> Option<OwnedSemaphorePermit> {
         let mut state = self.state();
-        let place = state.places.pop()?;
+        let permit = state.places.iter_mut().find_map(|place| place.permit.take())?;
         state.leave = Leave::Now;
         self.evicted.notify_one();
-        Some(place.permit)
+        Some(permit)
     }
 
     /// Completes when the connection is to make room; a request that has come in the meantime is answered first, unless

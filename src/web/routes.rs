@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue,
-    RETRY_AFTER, USER_AGENT, VARY,
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName,
+    HeaderValue, RETRY_AFTER, USER_AGENT, VARY,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::answer::{Answer, Parts};
+use super::disconnects::{Accepts, Disconnects};
 use super::questions::Questions;
-use super::{Seat, Site, api, landing};
+use super::{Seat, Site, api, disconnects, landing, layout};
 use crate::metrics::exposition::{self, Filter};
 use crate::publication::{Scrape, Scraper};
 
@@ -22,7 +23,8 @@ pub(super) const HEALTHY_PATH: &str = "/-/healthy";
 
 /// Every path there is, beside that of the metrics.
 pub fn paths() -> impl Iterator<Item = &'static str> {
-    ["/", landing::STYLE_PATH, HEALTHY_PATH, "/-/ready", "/-/reload"].into_iter().chain(api::PATHS)
+    let own = ["/", landing::STYLE_PATH, HEALTHY_PATH, "/-/ready", "/-/reload"];
+    own.into_iter().chain(api::PATHS).chain(disconnects::PATHS).chain(layout::PATHS)
 }
 
 /// For so many requests at a time there is one place on top.
@@ -43,6 +45,7 @@ pub(super) struct Routes {
     /// The turn of those that have not read a page before to make theirs.
     newcomers: Semaphore,
     questions: Arc<Questions>,
+    disconnects: Arc<Disconnects>,
 }
 
 impl Routes {
@@ -53,6 +56,7 @@ impl Routes {
             requests: (limit > 0).then(|| Arc::new(Semaphore::new(limit))),
             for_regulars,
             newcomers: Semaphore::new(1),
+            disconnects: Arc::default(),
             questions: Arc::new(Questions::new(Arc::clone(&site.records))),
             site,
         }
@@ -60,10 +64,9 @@ impl Routes {
 
     /// The routes of the site that takes this one's place.
     pub(super) fn followed_by(&self, site: Site) -> Self {
-        let next = Self::new(Arc::new(site));
-        let next = Self { questions: Arc::clone(&self.questions), ..next };
-        let same_limit = next.site.max_requests == self.site.max_requests;
-        if !same_limit {
+        let (questions, disconnects) = (Arc::clone(&self.questions), Arc::clone(&self.disconnects));
+        let next = Self { questions, disconnects, ..Self::new(Arc::new(site)) };
+        if next.site.max_requests != self.site.max_requests {
             return next;
         }
         Self { requests: self.requests.clone(), for_regulars: Arc::clone(&self.for_regulars), ..next }
@@ -152,7 +155,14 @@ impl Routes {
             "/-/ready" => self.ready(),
             landing::STYLE_PATH => landing::style(),
             _ if api::PATHS.contains(&path) => api::answer(&self.site, &self.questions, path, query).await,
-            _ => landing::page(&self.site),
+            _ if disconnects::PATHS.contains(&path) => {
+                let accepts = Accepts {
+                    languages: all(request.headers(), &ACCEPT_LANGUAGE),
+                    codings: all(request.headers(), &ACCEPT_ENCODING),
+                };
+                self.disconnects.answer(&self.site, &self.questions, path, query, &accepts).await
+            }
+            _ => layout::file(path).unwrap_or_else(|| landing::page(&self.site)),
         }
     }
 

@@ -24,6 +24,8 @@ mod api;
 mod attacks;
 #[path = "web/clients.rs"]
 mod clients;
+#[path = "web/disconnects.rs"]
+mod disconnects;
 #[path = "web/hostile.rs"]
 mod hostile;
 #[path = "web/http2.rs"]

@@ -139,7 +139,7 @@ fn head_is_get_without_the_body_and_no_scrape() {
 fn f13_a_path_that_is_not_there_is_not_found_and_not_repeated() {
     let server = Server::start(snapshot(1, []));
     for path in
-        ["/nowhere", "/metrics/", "//metrics", "/%2e%2e/etc/passwd", "/../metrics", "/%3Cscript%3E", "/disconnects"]
+        ["/nowhere", "/metrics/", "//metrics", "/%2e%2e/etc/passwd", "/../metrics", "/%3Cscript%3E", "/disconnects/"]
     {
         let answer = server.get(path);
         assert_eq!((answer.status, answer.text()), (404, "404 page not found\n"), "{path}");
