@@ -84,10 +84,12 @@ pub struct Site {
 }
 
 impl Site {
-    /// Where a link to `path`, which begins with a slash, leads.
+    /// What a link on a page to `path`, which begins with a slash, says: below the external path if there is one, else
+    /// relative, since pages are all in one folder.
     #[must_use]
     pub fn link(&self, path: &str) -> String {
-        format!("{}{path}", self.external_path)
+        let before = if self.external_path.is_empty() { "." } else { &self.external_path };
+        format!("{before}{path}")
     }
 }
 

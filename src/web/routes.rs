@@ -23,7 +23,7 @@ pub(super) const HEALTHY_PATH: &str = "/-/healthy";
 
 /// Every path there is, beside that of the metrics.
 pub fn paths() -> impl Iterator<Item = &'static str> {
-    let own = ["/", landing::STYLE_PATH, HEALTHY_PATH, "/-/ready", "/-/reload"];
+    let own = ["/", HEALTHY_PATH, "/-/ready", "/-/reload"];
     own.into_iter().chain(api::PATHS).chain(disconnects::PATHS).chain(layout::PATHS)
 }
 
@@ -145,6 +145,7 @@ impl Routes {
         let method = request.method();
         let reads = method == Method::GET || method == Method::HEAD;
         let query = request.uri().query().unwrap_or_default();
+        let languages = || all(request.headers(), &ACCEPT_LANGUAGE);
         match path {
             _ if !self.knows(path) => Answer::not_found(),
             "/-/reload" if method == Method::POST || method == Method::PUT => self.reload().await,
@@ -153,16 +154,12 @@ impl Routes {
             _ if path == self.site.telemetry_path => self.metrics(request, seat).await,
             HEALTHY_PATH => self.healthy(),
             "/-/ready" => self.ready(),
-            landing::STYLE_PATH => landing::style(),
             _ if api::PATHS.contains(&path) => api::answer(&self.site, &self.questions, path, query).await,
             _ if disconnects::PATHS.contains(&path) => {
-                let accepts = Accepts {
-                    languages: all(request.headers(), &ACCEPT_LANGUAGE),
-                    codings: all(request.headers(), &ACCEPT_ENCODING),
-                };
+                let accepts = Accepts { languages: languages(), codings: all(request.headers(), &ACCEPT_ENCODING) };
                 self.disconnects.answer(&self.site, &self.questions, path, query, &accepts).await
             }
-            _ => layout::file(path).unwrap_or_else(|| landing::page(&self.site)),
+            _ => layout::file(path).unwrap_or_else(|| landing::page(&self.site, query, &languages())),
         }
     }
 

@@ -128,11 +128,11 @@ async fn page_for(site: &Site, questions: &Questions, query: &str, languages: &s
     };
     let page = Page {
         language,
-        title: words.title,
-        here: "disconnects",
+        title: Some(words.title),
+        here: PAGE,
         switch: form::switch(&filters),
-        telemetry_path: &site.telemetry_path,
-        version: site.build.version,
+        needs_script: true,
+        site,
         main,
     };
     page.answer(status)

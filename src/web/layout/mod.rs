@@ -1,6 +1,7 @@
 //! What the pages for people have in common: frame, navigation, switch of language, style sheet.
 //!
-//! Every link is relative, so that a page works below any path that a proxy puts before it. No page needs its script.
+//! Links are relative, so that a page works below any path that a proxy puts before it, unless the settings name that
+//! path. No page needs a script.
 
 mod language;
 
@@ -10,7 +11,7 @@ use maud::{DOCTYPE, Markup, html};
 
 pub(super) use self::language::Language;
 use super::answer::Answer;
-use super::routes;
+use super::{Site, routes};
 
 /// Where the style sheet is.
 pub(super) const STYLE_PATH: &str = "/layout.css";
@@ -29,14 +30,15 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 /// A page for people, but for its frame.
 pub(super) struct Page<'a> {
     pub(super) language: Language,
-    pub(super) title: &'a str,
-    /// Which of the pages in the navigation it is: its relative address.
+    /// Before the program's name.
+    pub(super) title: Option<&'a str>,
+    /// Which of the pages in the navigation it is: its path.
     pub(super) here: &'a str,
     /// The same page in the other languages: the query of its address by language.
     pub(super) switch: [(Language, String); 2],
-    /// Where the metrics are, with its leading slash.
-    pub(super) telemetry_path: &'a str,
-    pub(super) version: &'a str,
+    /// Whether the script has something to do.
+    pub(super) needs_script: bool,
+    pub(super) site: &'a Site,
     pub(super) main: Markup,
 }
 
@@ -62,17 +64,14 @@ impl Page<'_> {
 
     fn markup(&self) -> Markup {
         let say = |english, chinese| self.language.pick(english, chinese);
-        let metrics = match self.telemetry_path.trim_start_matches('/') {
-            "" => "./",
-            path => path,
-        };
+        let Site { telemetry_path, build, .. } = self.site;
         let pages = [
-            ("./", say("Overview", "概览")),
-            ("disconnects", say("Disconnects", "断流记录")),
-            (metrics, say("Metrics", "指标")),
+            ("/", say("Overview", "概览")),
+            ("/disconnects", say("Disconnects", "断流记录")),
+            (telemetry_path, say("Metrics", "指标")),
         ];
         // A new version is not to be shown with the style of the old one, which browsers may keep.
-        let asset = |path: &str| format!("{}?v={}", &path[1..], self.version);
+        let asset = |path: &str| self.site.link(&format!("{path}?v={}", build.version));
         html! {
             (DOCTYPE)
             html lang=(self.language.tag()) {
@@ -80,20 +79,20 @@ impl Page<'_> {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
-                    title { (self.title) " · Tencent Live Exporter" }
+                    title { @if let Some(title) = self.title { (title) " · " } "Tencent Live Exporter" }
                     link rel="icon" type="image/svg+xml" href=(asset(ICON_PATH));
                     link rel="stylesheet" href=(asset(STYLE_PATH));
-                    script src=(asset(SCRIPT_PATH)) {}
+                    @if self.needs_script { script src=(asset(SCRIPT_PATH)) {} }
                 }
                 body {
                     a.skip href="#main" { (say("Skip to content", "跳到正文")) }
                     header.top {
-                        a.brand href="./" { "Tencent Live Exporter" }
+                        a.brand href=(self.site.link("/")) { "Tencent Live Exporter" }
                         nav aria-label=(say("Pages", "页面")) {
                             ul {
-                                @for (address, name) in &pages {
+                                @for (path, name) in pages {
                                     li {
-                                        a href=(address) aria-current=[(*address == self.here).then_some("page")] { (name) }
+                                        a href=(self.site.link(path)) aria-current=[(path == self.here).then_some("page")] { (name) }
                                     }
                                 }
                             }
@@ -113,7 +112,7 @@ impl Page<'_> {
                     }
                     main id="main" { (self.main) }
                     footer {
-                        p { "tencent-live-exporter " (self.version) }
+                        p { "tencent-live-exporter " (build.version) }
                     }
                 }
             }

@@ -54,7 +54,7 @@ async fn http2_is_agreed_on_and_gives_the_same_pages() {
     let server = server(&authority, "", |_| {});
     let (sender, connection) = connect(&server, &authority).await;
     tokio::spawn(connection);
-    for path in ["/", "/metrics", "/-/healthy", "/nowhere", "/style.css"] {
+    for path in ["/", "/metrics", "/-/healthy", "/nowhere", "/layout.css"] {
         let answer = ask(&sender, "GET", path).await;
         let mut over_1 = tls(server.address, &authority.plain_client());
         send(&mut over_1, "GET", path, &[]);

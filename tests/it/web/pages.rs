@@ -1,5 +1,7 @@
 //! Content: formats, codings, routes, headers.
 
+use tencent_live_exporter::web::paths;
+
 use super::*;
 
 #[test]
@@ -121,7 +123,7 @@ fn a_page_without_all_that_is_held_is_no_scrape() {
 #[test]
 fn head_is_get_without_the_body_and_no_scrape() {
     let server = Server::start(snapshot(1, [series("room", 1)]));
-    for path in ["/metrics", "/", "/-/healthy", "/-/ready", "/style.css", "/nowhere"] {
+    for path in ["/metrics", "/", "/-/healthy", "/-/ready", "/layout.css", "/nowhere"] {
         let mut stream = server.connect();
         send(&mut stream, "HEAD", path, &[]);
         let head = Answer::read(&mut stream, "HEAD");
@@ -182,22 +184,15 @@ fn health_is_the_loops_and_readiness_the_first_polls() {
 #[test]
 fn f15_every_answer_carries_the_protective_headers() {
     let server = Server::start(snapshot(1, []));
-    for (method, path) in [
-        ("GET", "/"),
-        ("GET", "/metrics"),
-        ("GET", "/style.css"),
-        ("GET", "/-/healthy"),
-        ("GET", "/-/ready"),
-        ("POST", "/-/reload"),
-        ("GET", "/nowhere"),
-        ("POST", "/metrics"),
-    ] {
+    let odd = [("GET", "/metrics"), ("POST", "/-/reload"), ("GET", "/nowhere"), ("POST", "/metrics")];
+    for (method, path) in paths().map(|path| ("GET", path)).chain(odd) {
         let answer = server.ask(method, path, &[]);
+        let lasting = [".css", ".js", ".svg", ".yaml"].iter().any(|end| path.ends_with(end));
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
         assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{path}");
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
         assert!(answer.header("content-security-policy").unwrap().starts_with("default-src 'none';"), "{path}");
-        assert_eq!(answer.header("cache-control") == Some("no-store"), path != "/style.css", "{path}");
+        assert_eq!(answer.header("cache-control") == Some("no-store"), !lasting, "{path}");
         assert_eq!(answer.header("access-control-allow-origin"), None, "{path}");
     }
 }
@@ -212,7 +207,7 @@ fn the_landing_page_shows_how_it_does_and_accounts_as_text() {
     let html = answer.text();
     assert!(html.contains("main &lt;b&gt;&amp;") && !html.contains("<script"), "{html}");
     assert!(html.contains("2026-01-01T01:11:40Z") && html.contains("(100 s ago)"), "{html}");
-    assert!(html.contains("href=\"/metrics\"") && html.contains(BUILD.version), "{html}");
+    assert!(html.contains("href=\"./metrics\"") && html.contains(BUILD.version), "{html}");
     assert!(html.contains("running since <time datetime=\"2025-12-29T09:20:00Z\">"), "{html}");
     assert!(html.contains("(2 d 15 h ago)"), "{html}");
     for (what, number) in [
@@ -229,18 +224,38 @@ fn the_landing_page_shows_how_it_does_and_accounts_as_text() {
 }
 
 #[test]
+fn the_landing_page_speaks_the_language_of_its_address_else_that_of_the_browser() {
+    let server = Server::start(snapshot(1, []));
+    for (path, accepted, language) in
+        [("/", "", "en"), ("/", "zh-CN,zh;q=0.9", "zh-CN"), ("/?lang=zh", "en", "zh-CN"), ("/?lang=en", "zh", "en"), ("/?lang=x", "zh", "zh-CN")]
+    {
+        let answer = server.ask("GET", path, &[("Accept-Language", accepted)]);
+        let html = answer.text();
+        assert!(html.contains(&format!("<html lang=\"{language}\">")), "{path} {accepted}: {html}");
+        assert_eq!(html.contains("水位线"), language == "zh-CN", "{html}");
+        assert_eq!((answer.header("content-language"), answer.header("vary")), (Some(language), Some("Accept-Language")));
+    }
+}
+
+#[test]
 fn behind_a_proxy_links_lead_through_it_and_pages_are_there_with_and_without_its_path() {
     let server = Server::with(snapshot(1, []), |site| site.external_path = "/ops/live".to_owned());
-    for path in ["/", "/metrics", "/-/healthy", "/style.css"] {
+    for path in ["/", "/metrics", "/-/healthy", "/layout.css", "/disconnects", "/disconnects/records.csv", "/api/v1/status"] {
         assert_eq!(server.get(path).status, 200, "{path}");
         assert_eq!(server.get(&format!("/ops/live{path}")).status, 200, "{path}");
     }
-    let html = server.get("/ops/live").text().to_owned();
-    let links: Vec<&str> = html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-    assert!(links.len() > 3 && links.iter().all(|link| link.starts_with("/ops/live/")), "{links:?}");
-    for link in links {
-        assert_ne!(server.get(link).status, 404, "{link}");
+    for page in ["/ops/live", "/ops/live/disconnects"] {
+        let html = server.get(page).text().to_owned();
+        // Beside them only those that stay on the page, or in its folder.
+        let links = html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let links: Vec<&str> = links.filter(|link| !link.starts_with(['#', '?']) && !link.starts_with("disconnects")).collect();
+        assert!(links.len() > 3 && links.iter().all(|link| link.starts_with("/ops/live/")), "{links:?}");
+        for link in links {
+            assert_ne!(server.get(link).status, 404, "{link}");
+        }
     }
+    let html = server.get("/ops/live").text().to_owned();
+    assert!(!html.contains("href=\"disconnects"), "there the folder is another: {html}");
     for path in ["/ops/livemetrics", "/ops", "/ops/live/ops/live/metrics", "/ops/live/nowhere", "/OPS/live/metrics"] {
         assert_eq!(server.get(path).status, 404, "{path}");
     }

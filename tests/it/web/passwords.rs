@@ -60,6 +60,18 @@ fn f14_every_path_but_health_needs_a_password_whatever_is_asked_of_it() {
 }
 
 #[test]
+fn f14_below_the_path_of_a_proxy_a_password_is_needed_as_well() {
+    let users = format!("basic_auth_users: {{ alice: \"{}\" }}\n", hash());
+    let server = guarded(&users, |site| site.external_path = "/live".to_owned());
+    for path in paths().chain(["/metrics", "", "/-/healthy/", "/live/-/healthy"]) {
+        let path = format!("/live{path}");
+        let open = path == "/live/-/healthy";
+        assert_eq!(server.get(&path).status == 401, !open, "{path}");
+        assert_ne!(server.ask("GET", &path, &[RIGHT]).status, 401, "{path}");
+    }
+}
+
+#[test]
 fn f14_only_a_scrape_with_a_password_is_reported() {
     let server = with_a_password();
     for headers in [&[][..], &[WRONG]] {
