@@ -7,7 +7,7 @@
 //!       6  telemetry    the log
 //!       5  settings     file, variables and flags, checked; every problem at once
 //!       4  poller       the loop: ask, answer, commit, publish; one writer
-//!       4  web          the HTTP server: metrics, records, health, landing page
+//!       4  web          the HTTP server: metrics, records as page and as JSON, health, landing page
 //!       3  metrics      names and help, the own registry, exposition
 //!       3  publication  which series there are and what each shows: labels, shares, baselines, holds, releases
 //!       2  live         the API: client, rows, error classes, pace and retries, credentials

@@ -156,9 +156,12 @@ async fn what_needs_a_restart_is_refused_by_name_and_nothing_else_is_taken_up_ei
 #[tokio::test]
 async fn series_reasons_and_pages_follow_the_new_settings() {
     let mut rig = Rig::new().await.start().await;
-    rig.world.publish(rig.ended("room", 10));
-    rig.shows_the_truth().await;
     let text = "新的断流原因文字";
+    rig.world.publish(rig.ended("room", 10));
+    rig.world.publish(rig.ended("early", 9).because(text));
+    rig.shows_the_truth().await;
+    let of_the_network = async |rig: &Rig| rig.get("/api/v1/disconnects?reason=network_error").await.1;
+    assert!(!of_the_network(&rig).await.contains("early"), "nobody knows that text yet");
     let url = ExternalUrl::parse("https://ops.example.com/live").unwrap();
     let changed = rig
         .reload(|settings| {
@@ -177,6 +180,7 @@ async fn series_reasons_and_pages_follow_the_new_settings() {
         seen(counted == 1 && metrics.count(STREAMS, &[("stream", "room")]) == 1, metrics.streams())
     })
     .await;
+    assert!(of_the_network(&rig).await.contains("early"), "old records read by the new reasons");
     assert_eq!(rig.metrics().await.get("tencent_live_exporter_series_limit", &[]), Some(7.0));
     assert!(rig.get("/").await.1.contains("href=\"/live/metrics\""));
     let path = |settings: &mut Settings| settings.web.telemetry_path = "/m".into();

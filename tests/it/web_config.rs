@@ -7,7 +7,7 @@ use base64::Engine as _;
 use rustls::ClientConfig;
 
 use crate::command_line::{Api, last_line, stops_cleanly};
-use crate::support::certificates::{Authority, get};
+use crate::support::certificates::{Authority, ask, get};
 use crate::support::child::{CommandLine, Process};
 use crate::support::http;
 use crate::support::metrics::Metrics;
@@ -99,6 +99,40 @@ async fn k1_f12_changes_are_taken_up_bad_ones_are_told_once_and_keep_what_was_th
         write("web.yaml", &config(&["alice"]));
         reload_is(1, address, &next_client, "alice").await;
     }
+    stops_cleanly(process, "TERM").await;
+}
+
+#[tokio::test]
+async fn f14_a_reload_needs_the_password_and_opens_nothing() {
+    let (api, authority) = (Api::start().await, Authority::new());
+    let identity = authority.server();
+    let command = api.asked_by(&["--config.file", "exporter.yaml", "--web.enable-lifecycle"]);
+    let command = command.file("exporter.yaml", "web: { config_file: web.yaml }\n").file("web.yaml", &config(&["alice"]));
+    let command = command.file("server.crt", &identity.certificate).file("server.key", &identity.key);
+    let mut process = command.start();
+    let (address, client) = (process.address().await, authority.plain_client());
+    let reload = |login: &str| ask(address, &client, "POST", "/-/reload", login).unwrap();
+    let open = || get(address, &client, "/metrics", "").unwrap().0 == 200;
+    assert_eq!((reload("").0, reload(&login("bob")).0, open()), (401, 401, false));
+    assert_eq!((reload(&login("alice")).0, open()), (200, false));
+    let write = |name: &str, text: &str| std::fs::write(process.folder.join(name), text).unwrap();
+    write("other.yaml", "");
+    for (settings, told) in [
+        ("web: { config_file: other.yaml }\n", "cannot be changed while running: web.config_file;"),
+        ("{}\n", "cannot be changed while running: web.config_file;"),
+        ("web: { config_file: gone.yaml }\n", "gone.yaml"),
+    ] {
+        write("exporter.yaml", settings);
+        let (status, words) = reload(&login("alice"));
+        assert_eq!((status, open()), (500, false), "{words}");
+        assert!(words.contains(told), "{told}: {words}");
+    }
+    // What is in the file is taken up as ever.
+    write("exporter.yaml", "web: { config_file: web.yaml, max_requests: 3 }\n");
+    assert_eq!((reload(&login("alice")).0, open()), (200, false));
+    write("web.yaml", &config(&["bob"]));
+    reload_is(1, address, &client, "bob").await;
+    assert_eq!((reload(&login("alice")).0, reload(&login("bob")).0), (401, 200));
     stops_cleanly(process, "TERM").await;
 }
 

@@ -119,8 +119,19 @@ pub(crate) fn get(
     path: &str,
     headers: &str,
 ) -> std::io::Result<(u16, String)> {
+    ask(address, config, "GET", path, headers)
+}
+
+/// The same with another method, without a body.
+pub(crate) fn ask(
+    address: SocketAddr,
+    config: &Arc<ClientConfig>,
+    method: &str,
+    path: &str,
+    headers: &str,
+) -> std::io::Result<(u16, String)> {
     let mut stream = tls(address, config);
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n")?;
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n")?;
     stream.flush()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
