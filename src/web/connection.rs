@@ -60,7 +60,8 @@ pub(super) async fn run(stream: TcpStream, seat: Seat, serving: Arc<Serving>, mu
     let end = match serving.tls(seat.peer) {
         None => http1(stream, &seat, &serving, &mut stopped).await,
         Some(config) => {
-            let shaken = supervise(pin!(handshake(stream, config, &seat, &serving)), |_| {}, progress, &mut stopped).await;
+            let shaken =
+                supervise(pin!(handshake(stream, config, &seat, &serving)), |_| {}, progress, &mut stopped).await;
             match shaken {
                 End::Done(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(HTTP2) => {
                     let finish = Notify::new();
@@ -161,7 +162,12 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let progress = &seat.progress;
-    let socket = Socket { stream, progress: Arc::clone(progress), reports: Some(Arc::clone(serving)), refusal: Refusal::default() };
+    let socket = Socket {
+        stream,
+        progress: Arc::clone(progress),
+        reports: Some(Arc::clone(serving)),
+        refusal: Refusal::default(),
+    };
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
         progress.request();
         let request = request.map(|body| HasBody(!body.is_end_stream()));

@@ -107,7 +107,8 @@ async fn f14_a_reload_needs_the_password_and_opens_nothing() {
     let (api, authority) = (Api::start().await, Authority::new());
     let identity = authority.server();
     let command = api.asked_by(&["--config.file", "exporter.yaml", "--web.enable-lifecycle"]);
-    let command = command.file("exporter.yaml", "web: { config_file: web.yaml }\n").file("web.yaml", &config(&["alice"]));
+    let command =
+        command.file("exporter.yaml", "web: { config_file: web.yaml }\n").file("web.yaml", &config(&["alice"]));
     let command = command.file("server.crt", &identity.certificate).file("server.key", &identity.key);
     let mut process = command.start();
     let (address, client) = (process.address().await, authority.plain_client());

@@ -6,8 +6,8 @@
 mod parameters;
 mod shapes;
 
-use hyper::header::{HeaderValue, RETRY_AFTER};
 use hyper::StatusCode;
+use hyper::header::{HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 
 use super::answer::Answer;

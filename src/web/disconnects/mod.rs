@@ -21,8 +21,8 @@ mod zone;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_DISPOSITION, HeaderValue, LINK, RETRY_AFTER, VARY};
 use hyper::StatusCode;
+use hyper::header::{CONTENT_DISPOSITION, HeaderValue, LINK, RETRY_AFTER, VARY};
 use tokio::sync::Semaphore;
 
 use self::filters::{Filters, Range, Window};

@@ -168,7 +168,7 @@ fn status_tells_of_accounts_and_series() {
     let before = json(&server.get("/api/v1/status"));
     assert_eq!((&before["data"]["healthy"], &before["data"]["ready"]), (&true.into(), &false.into()));
     assert_eq!((account(&before, "last_poll"), account(&before, "watermark")), (Value::Null, Value::Null));
-    server.board.update(0, |account| {
+    server.board.update("main <b>&", |account| {
         account.last_poll = Some(START);
         account.watermark = Some(START - 60);
         account.last_error = Some("no route <b>".into());
@@ -321,7 +321,7 @@ fn the_openapi_file_describes_every_path_parameter_and_answer() {
     assert_eq!(listed("ReasonName"), TABLE.iter().map(|entry| entry.name).collect::<Vec<_>>());
     assert_eq!(listed("ClassName"), Class::ALL.map(Class::as_str));
 
-    server.board.update(0, |account| {
+    server.board.update("main <b>&", |account| {
         account.last_poll = Some(START);
         account.last_error = Some("no route".into());
     });

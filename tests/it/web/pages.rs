@@ -226,21 +226,30 @@ fn the_landing_page_shows_how_it_does_and_accounts_as_text() {
 #[test]
 fn the_landing_page_speaks_the_language_of_its_address_else_that_of_the_browser() {
     let server = Server::start(snapshot(1, []));
-    for (path, accepted, language) in
-        [("/", "", "en"), ("/", "zh-CN,zh;q=0.9", "zh-CN"), ("/?lang=zh", "en", "zh-CN"), ("/?lang=en", "zh", "en"), ("/?lang=x", "zh", "zh-CN")]
-    {
+    for (path, accepted, language) in [
+        ("/", "", "en"),
+        ("/", "zh-CN,zh;q=0.9", "zh-CN"),
+        ("/?lang=zh", "en", "zh-CN"),
+        ("/?lang=en", "zh", "en"),
+        ("/?lang=x", "zh", "zh-CN"),
+    ] {
         let answer = server.ask("GET", path, &[("Accept-Language", accepted)]);
         let html = answer.text();
         assert!(html.contains(&format!("<html lang=\"{language}\">")), "{path} {accepted}: {html}");
         assert_eq!(html.contains("水位线"), language == "zh-CN", "{html}");
-        assert_eq!((answer.header("content-language"), answer.header("vary")), (Some(language), Some("Accept-Language")));
+        assert_eq!(
+            (answer.header("content-language"), answer.header("vary")),
+            (Some(language), Some("Accept-Language"))
+        );
     }
 }
 
 #[test]
 fn behind_a_proxy_links_lead_through_it_and_pages_are_there_with_and_without_its_path() {
     let server = Server::with(snapshot(1, []), |site| site.external_path = "/ops/live".to_owned());
-    for path in ["/", "/metrics", "/-/healthy", "/layout.css", "/disconnects", "/disconnects/records.csv", "/api/v1/status"] {
+    for path in
+        ["/", "/metrics", "/-/healthy", "/layout.css", "/disconnects", "/disconnects/records.csv", "/api/v1/status"]
+    {
         assert_eq!(server.get(path).status, 200, "{path}");
         assert_eq!(server.get(&format!("/ops/live{path}")).status, 200, "{path}");
     }
@@ -248,7 +257,8 @@ fn behind_a_proxy_links_lead_through_it_and_pages_are_there_with_and_without_its
         let html = server.get(page).text().to_owned();
         // Beside them only those that stay on the page, or in its folder.
         let links = html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
-        let links: Vec<&str> = links.filter(|link| !link.starts_with(['#', '?']) && !link.starts_with("disconnects")).collect();
+        let links: Vec<&str> =
+            links.filter(|link| !link.starts_with(['#', '?']) && !link.starts_with("disconnects")).collect();
         assert!(links.len() > 3 && links.iter().all(|link| link.starts_with("/ops/live/")), "{links:?}");
         for link in links {
             assert_ne!(server.get(link).status, 404, "{link}");
