@@ -82,11 +82,12 @@ impl Seats {
     }
 
     /// The place, among the requests that are answered at a time, of the reader that has taken nothing of its answer for
-    /// longest; its connection ends. None if all of them read.
-    pub(super) fn take_place(&self) -> Option<OwnedSemaphorePermit> {
+    /// longest; its connection ends. None if all of them read, but for connection `asking`.
+    pub(super) fn take_place(&self, asking: u64) -> Option<OwnedSemaphorePermit> {
         let now = Instant::now();
         let taken = self.taken();
-        let idle = taken.connections.values().filter_map(|(_, progress)| Some((progress.idle_reader(now)?, progress)));
+        let others = taken.connections.iter().filter(|(number, _)| **number != asking);
+        let idle = others.filter_map(|(_, (_, progress))| Some((progress.idle_reader(now)?, progress)));
         idle.min_by_key(|(since, _)| *since)?.1.take_place()
     }
 
@@ -115,7 +116,7 @@ impl Seats {
 impl Seat {
     /// [`Seats::take_place`], for a request of this connection.
     pub(super) fn place_of_another(&self) -> Option<OwnedSemaphorePermit> {
-        self.seats.take_place()
+        self.seats.take_place(self.number)
     }
 }
 

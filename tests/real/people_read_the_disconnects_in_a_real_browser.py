@@ -46,7 +46,7 @@ def follow(browser, selector):
 
 def the_first_page_leads_to_the_records(browser, url):
     browser.open(f"{url}/")
-    follow(browser, "a[href$=disconnects]")
+    follow(browser, "main a[href='./disconnects']")
     check(rows(browser), "the newest records")
     check(DOMAIN in browser.run("return [...document.querySelectorAll('#domains option')].map(one => one.value)"),
           "the known domains are offered")
@@ -164,8 +164,9 @@ def it_works_without_javascript(browser, url):
 
 def nobody_is_kept_out(browser, url):
     """axe-core on every kind of page, in every look."""
-    pages = {"records": "range=6h", "nothing": "stream=nobody", "refused": "reason=rain", "filtered":
-             f"range=7d&class=network&domain={DOMAIN}&match=contains&stream=room&limit=20"}
+    pages = {"first": "?", "records": "disconnects?range=6h&", "nothing": "disconnects?stream=nobody&", "refused":
+             "disconnects?reason=rain&", "filtered":
+             f"disconnects?range=7d&class=network&domain={DOMAIN}&match=contains&stream=room&limit=20&"}
     looks = rules = 0
     for window, (width, height) in WINDOWS.items():
         for dark in (False, True):
@@ -173,7 +174,7 @@ def nobody_is_kept_out(browser, url):
             for language in ("en", "zh"):
                 for page, query in pages.items():
                     what = f"{page}, {window}, {'dark' if dark else 'light'}, {language}"
-                    browser.open(f"{url}/disconnects?{query}&lang={language}")
+                    browser.open(f"{url}/{query}lang={language}")
                     rules = max(rules, browser.check_accessible(what))
                     wide = browser.run("return document.documentElement.scrollWidth - innerWidth")
                     check(wide <= 0, f"{what}: {wide} pixels wider than the window")

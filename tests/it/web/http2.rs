@@ -154,6 +154,28 @@ async fn an_answer_that_waits_holds_its_own_place_among_the_requests_and_no_othe
 }
 
 #[tokio::test]
+async fn f3_a_reader_that_takes_nothing_of_its_answers_loses_its_place_to_another_connection() {
+    let authority = Authority::new();
+    let big = snapshot(7, (0..2_000).map(|i| series(&format!("{i}-{}", "x".repeat(50)), i)));
+    let server = server_of(&authority, big, |site| site.max_requests = 1);
+    let (sender, connection) =
+        h2::client::Builder::new().handshake::<_, Bytes>(shake_hands(&server, &authority).await).await.unwrap();
+    let ended = tokio::spawn(connection);
+    let mut ready = sender.clone().ready().await.unwrap();
+    let (answer, _) = ready.send_request(request("GET", "/metrics"), true).unwrap();
+    let waiting = answer.await.unwrap();
+    let (address, client) = (server.address, authority.plain_client());
+    let another = move || crate::support::certificates::get(address, &client, "/", "").unwrap().0;
+    let clock = tencent_live_exporter::clock::SystemClock::new();
+    while tokio::task::spawn_blocking(another.clone()).await.unwrap() == 503 {
+        assert!(clock.elapsed() < PATIENCE, "it does not make room");
+    }
+    tokio::time::timeout(PATIENCE, ended).await.expect("its connection ends").unwrap().unwrap_or_default();
+    drop(waiting);
+    server.no_scrape();
+}
+
+#[tokio::test]
 async fn f6_a_client_that_takes_its_requests_back_is_asked_to_stop() {
     let authority = Authority::new();
     let server = server(&authority, "", |_| {});
