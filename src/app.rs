@@ -1,16 +1,25 @@
 //! Where the rooms are wired together, and nowhere else.
 
-use std::path::PathBuf;
+mod limits;
+mod reload;
+mod temporary;
+mod web_config;
+
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinSet;
-use tracing::{error, info, warn};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tracing::{info, warn};
 
-use crate::clock::{Clock, SystemClock};
-use crate::ledger::{Ledger, LedgerError, SqliteLedger};
+pub use self::reload::Reloads;
+use self::reload::Running;
+pub use self::temporary::TemporaryFolder;
+use self::web_config::Protection;
+use crate::clock::{Clock, SystemClock, UnixSeconds};
+use crate::ledger::{Ledger, LedgerError, Records, SqliteLedger};
 use crate::live::{self, Client, ClientOptions, Credentials, KeyFile, Provider};
 use crate::metrics::exposition::{Coding, Exposition, Format};
 use crate::metrics::{BUILD, OwnMetrics, POLL_ERRORS};
@@ -18,10 +27,10 @@ use crate::poller::{AccountLoop, AccountOptions, ClientIp, Keeper, KeeperHandle,
 use crate::publication::Terms;
 use crate::reason::Classifier;
 use crate::session::Name;
-use crate::settings::{self, CredentialSource, ListenAddress, Settings, StatePath};
+use crate::settings::{self, CredentialSource, ListenAddress, Problems, Settings, StatePath};
 pub use crate::sim::{Keys, Scenario, Simulator};
 use crate::status::Board;
-use crate::web::{self, Limits, Site};
+use crate::web::{self, Guard, GuardError, Limits, ReloadWish, Site};
 
 /// How long answers in hand may take at the end. The whole stop stays below five seconds.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -62,6 +71,15 @@ pub enum AppError {
         #[source]
         source: crate::poller::PassError,
     },
+    /// Settings that are wrong in themselves: new ones, or a web config that was sound when the settings were read.
+    #[error(transparent)]
+    Settings(#[from] Problems),
+    /// New settings that a running exporter cannot take up.
+    #[error("cannot be changed while running: {0}; put them back, or restart to take them up")]
+    NeedsRestart(String),
+    /// The web server cannot be guarded.
+    #[error("the web server")]
+    Guard(#[from] GuardError),
     /// Something that must not happen.
     #[error("{0}")]
     Broken(String),
@@ -76,14 +94,23 @@ pub enum AppError {
     },
 }
 
-/// An exporter that is put together but does not turn yet.
+/// What an exporter is put together of, but for its loops.
 struct House {
     clock: Arc<dyn Clock>,
+    metrics: Arc<OwnMetrics>,
     board: Arc<Board>,
     keeper: KeeperHandle,
-    keeper_ended: oneshot::Receiver<Result<(), LedgerError>>,
-    loops: Vec<(String, AccountLoop<Client>)>,
     exposition: Arc<Exposition>,
+    records: Arc<Records>,
+    started: UnixSeconds,
+    limits: Limits,
+}
+
+/// A house with loops that do not turn yet, and the way its keeper tells of its end.
+struct Built {
+    house: House,
+    loops: Vec<(String, AccountLoop<Client>)>,
+    keeper_ended: oneshot::Receiver<Result<(), LedgerError>>,
 }
 
 /// Runs until `stop` completes, then stops polling, finishes the commit in hand and drains scrapes.
@@ -97,10 +124,23 @@ pub async fn run(
     listeners: Vec<TcpListener>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), AppError> {
-    let mut house = build(&settings, settings.series.hold_max)?;
-    let names: Vec<&str> = house.loops.iter().map(|(name, _)| name.as_str()).collect();
-    let addresses: Vec<String> =
-        listeners.iter().filter_map(|at| at.local_addr().ok()).map(|at| at.to_string()).collect();
+    run_reloading(settings, listeners, stop, Reloads::never()).await
+}
+
+/// [`run`], with new settings whenever somebody asks `reloads` for them.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_reloading(
+    settings: Settings,
+    listeners: Vec<TcpListener>,
+    stop: impl Future<Output = ()>,
+    reloads: Reloads,
+) -> Result<(), AppError> {
+    let Built { house, loops, mut keeper_ended } = build(&settings, settings.series.hold_max)?;
+    let names: Vec<&str> = loops.iter().map(|(name, _)| name.as_str()).collect();
+    let bound: Vec<SocketAddr> = listeners.iter().filter_map(|at| at.local_addr().ok()).collect();
+    let addresses: Vec<String> = bound.iter().map(ToString::to_string).collect();
     info!(
         version = BUILD.version,
         revision = BUILD.revision,
@@ -109,40 +149,31 @@ pub async fn run(
         state = %state_name(&settings),
         "started"
     );
+    let bound: Vec<IpAddr> = bound.iter().map(SocketAddr::ip).collect();
+    let protection = Protection::new(settings.web.config_file.as_deref(), &bound)?;
     let (stopping, stopped) = watch::channel(false);
-    let mut loops = JoinSet::new();
-    for (_, account) in house.loops.drain(..) {
-        loops.spawn(account.run(stopped.clone()));
-    }
-    let (scraped, disconnected) = (house.keeper.clone(), house.keeper.clone());
-    let site = Site {
-        telemetry_path: settings.web.telemetry_path.clone(),
-        max_requests: usize::try_from(settings.web.max_requests).unwrap_or(usize::MAX),
-        exposition: Arc::clone(&house.exposition),
-        board: Arc::clone(&house.board),
-        clock: Arc::clone(&house.clock),
-        build: BUILD,
-        on_scraped: Box::new(move |scrape| scraped.scraped(scrape)),
-        on_disconnected: Box::new(move |connection| disconnected.disconnected(connection)),
-        limits: Limits::default(),
-    };
     let mut web_stopped = stopped.clone();
     let web_stop = async move {
         // A sender that is gone has stopped too.
         let _ = web_stopped.wait_for(|stopping| *stopping).await;
     };
-    let web = tokio::spawn(web::serve(listeners, Arc::new(site), web_stop, DRAIN));
+    let keeper = house.keeper.clone();
+    let guard = Arc::clone(&protection.guard);
+    tokio::spawn(protection.keep(Arc::clone(&house.metrics), Arc::clone(&house.clock), stopped));
+    let mut running = Running::new(house, settings, guard, &reloads, loops);
+    let web = tokio::spawn(web::serve(listeners, running.serving(), web_stop, DRAIN));
     let ended = tokio::select! {
         () = stop => Ok(()),
-        ended = &mut house.keeper_ended => Err(keeper_ended(ended)),
-        _ = loops.join_next() => Err(AppError::Broken("a poll loop has ended by itself".into())),
+        ended = &mut keeper_ended => Err(how_it_ended(ended)),
+        error = running.turn(reloads) => Err(error),
     };
     info!("stopping: no more polls, finishing the commit in hand");
     stopping.send_replace(true);
-    while loops.join_next().await.is_some() {}
-    house.keeper.stop();
+    let deadline = Instant::now() + DRAIN;
+    running.stop(deadline).await;
+    keeper.stop();
     if ended.is_ok() {
-        match tokio::time::timeout(DRAIN, house.keeper_ended).await {
+        match tokio::time::timeout_at(deadline, keeper_ended).await {
             Ok(Ok(Err(error))) => return Err(error.into()),
             Ok(_) => {}
             // It is whole or not at all, as after a kill.
@@ -158,9 +189,9 @@ pub async fn run(
 /// # Errors
 /// When the exporter cannot be put together.
 pub async fn once(settings: Settings) -> Result<(Vec<u8>, Vec<AppError>), AppError> {
-    let mut house = build(&settings, Duration::ZERO)?;
+    let Built { house, mut loops, .. } = build(&settings, Duration::ZERO)?;
     let mut failures = Vec::new();
-    for (name, account) in &mut house.loops {
+    for (name, account) in &mut loops {
         let broken = |error: crate::poller::KeeperError| AppError::Broken(error.to_string());
         match account.poll_once().await {
             Ok(()) => {
@@ -176,39 +207,68 @@ pub async fn once(settings: Settings) -> Result<(Vec<u8>, Vec<AppError>), AppErr
     Ok((page, failures))
 }
 
-fn build(settings: &Settings, hold_max: Duration) -> Result<House, AppError> {
+fn build(settings: &Settings, hold_max: Duration) -> Result<Built, AppError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let names: Vec<String> = settings.accounts.iter().map(|account| account.name.clone()).collect();
-    let interval = settings.poll.interval;
+    let (names, interval) = (settings.account_names(), settings.poll.interval);
     let metrics = OwnMetrics::new(&names, interval, settings.series.limit, live::CODES, live::ACTIONS, POLL_ERRORS)
         .map_err(|error| AppError::Broken(format!("the metrics contradict each other: {error}")))?;
     let metrics = Arc::new(metrics);
     metrics.config_reload(true, clock.now());
+    metrics.web_config_reload(true, clock.now());
     let board = Arc::new(Board::new(names, interval * STUCK_INTERVALS, clock.elapsed()));
-    let ledger: Box<dyn Ledger> = match &settings.state.path {
-        StatePath::Memory => Box::new(SqliteLedger::in_memory()?),
-        StatePath::Folder(folder) => Box::new(SqliteLedger::open(folder)?),
+    let ledger = match &settings.state.path {
+        StatePath::Memory => SqliteLedger::in_memory()?,
+        StatePath::Folder(folder) => SqliteLedger::open(folder)?,
     };
-    let (keeper, keeper_ended) = start_keeper(ledger, settings, hold_max, &clock, &metrics)?;
-    let mut loops = Vec::new();
-    for (index, account) in settings.accounts.iter().enumerate() {
-        let options = AccountOptions {
+    let records = Arc::new(ledger.records(Classifier::new(&settings.reasons), Arc::clone(&clock)));
+    let (keeper, keeper_ended) = start_keeper(Box::new(ledger), settings, hold_max, &clock, &metrics)?;
+    let exposition = Arc::new(Exposition::new(keeper.snapshot(), Arc::clone(&metrics), settings.web.created_lines));
+    let started = clock.now();
+    let limits = limits::of_process();
+    let house = House { clock, metrics, board, keeper, exposition, records, started, limits };
+    let made = settings.accounts.iter().map(|account| {
+        let source = client(account, settings, &house.clock, &house.metrics)?;
+        Ok((account.name.clone(), house.account_loop(account, source, settings)))
+    });
+    let loops = made.collect::<Result<_, AppError>>()?;
+    Ok(Built { house, loops, keeper_ended })
+}
+
+impl House {
+    fn account_loop(&self, account: &settings::Account, source: Client, settings: &Settings) -> AccountLoop<Client> {
+        AccountLoop::new(AccountOptions {
             name: account.name.clone(),
-            index,
-            source: client(account, settings, &clock, &metrics)?,
+            source,
             domains: account.domains.iter().map(|name| Name::from(name.as_str())).collect(),
             apps: account.apps.iter().map(|name| Name::from(name.as_str())).collect(),
             discover_domains: account.discover_domains,
             pace: pace(settings),
-            clock: Arc::clone(&clock),
-            keeper: keeper.clone(),
-            metrics: Arc::clone(&metrics),
-            board: Arc::clone(&board),
-        };
-        loops.push((account.name.clone(), AccountLoop::new(options)));
+            clock: Arc::clone(&self.clock),
+            keeper: self.keeper.clone(),
+            metrics: Arc::clone(&self.metrics),
+            board: Arc::clone(&self.board),
+        })
     }
-    let exposition = Arc::new(Exposition::new(keeper.snapshot(), Arc::clone(&metrics), settings.web.created_lines));
-    Ok(House { clock, board, keeper, keeper_ended, loops, exposition })
+
+    fn site(&self, settings: &Settings, guard: &Arc<Guard>, wishes: Option<mpsc::Sender<ReloadWish>>) -> Site {
+        let (scraped, disconnected) = (self.keeper.clone(), self.keeper.clone());
+        Site {
+            telemetry_path: settings.web.telemetry_path.clone(),
+            external_path: settings.web.external_url.as_ref().map_or(String::new(), |url| url.path().to_owned()),
+            max_requests: usize::try_from(settings.web.max_requests).unwrap_or(usize::MAX),
+            guard: Arc::clone(guard),
+            exposition: Arc::clone(&self.exposition),
+            records: Arc::clone(&self.records),
+            board: Arc::clone(&self.board),
+            clock: Arc::clone(&self.clock),
+            build: BUILD,
+            started: self.started,
+            on_scraped: Box::new(move |scrape| scraped.scraped(scrape)),
+            on_disconnected: Box::new(move |connection| disconnected.disconnected(connection)),
+            reload: wishes.filter(|_| settings.web.enable_lifecycle),
+            limits: self.limits,
+        }
+    }
 }
 
 fn start_keeper(
@@ -221,17 +281,8 @@ fn start_keeper(
     let commits = Arc::clone(metrics);
     let options = KeeperOptions {
         classifier: Classifier::new(&settings.reasons),
-        terms: Terms {
-            series_limit: settings.series.limit,
-            labels: settings.series.labels.clone(),
-            hold_max,
-            idle_ttl: settings.series.idle_ttl,
-        },
-        client_ip: match settings.state.client_ip {
-            settings::ClientIp::Full => ClientIp::Full,
-            settings::ClientIp::Masked => ClientIp::Masked,
-            settings::ClientIp::None => ClientIp::None,
-        },
+        terms: terms(settings, hold_max),
+        client_ip: client_ip(settings),
         clock: Arc::clone(clock),
         observer: Box::new(move |commit| match commit {
             Ok(took) => commits.state_commit(took),
@@ -240,8 +291,7 @@ fn start_keeper(
         }),
     };
     let (mut keeper, handle) = Keeper::open(ledger, options)?;
-    let configured: Vec<String> = settings.accounts.iter().map(|account| account.name.clone()).collect();
-    keeper.publish_left_over(&configured)?;
+    keeper.publish_left_over(&settings.account_names())?;
     let (ended, keeper_ended) = oneshot::channel();
     let work = move || {
         // Nobody waits for it after a stop that took too long.
@@ -252,7 +302,20 @@ fn start_keeper(
     Ok((handle, keeper_ended))
 }
 
-fn keeper_ended(ended: Result<Result<(), LedgerError>, oneshot::error::RecvError>) -> AppError {
+fn terms(settings: &Settings, hold_max: Duration) -> Terms {
+    let series = &settings.series;
+    Terms { series_limit: series.limit, labels: series.labels.clone(), hold_max, idle_ttl: series.idle_ttl }
+}
+
+fn client_ip(settings: &Settings) -> ClientIp {
+    match settings.state.client_ip {
+        settings::ClientIp::Full => ClientIp::Full,
+        settings::ClientIp::Masked => ClientIp::Masked,
+        settings::ClientIp::None => ClientIp::None,
+    }
+}
+
+fn how_it_ended(ended: Result<Result<(), LedgerError>, oneshot::error::RecvError>) -> AppError {
     match ended {
         Ok(Err(error)) => error.into(),
         _ => AppError::Broken("the ledger's thread has ended by itself".into()),
@@ -334,11 +397,20 @@ pub async fn listen(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, App
     Ok(listeners)
 }
 
-/// Completes on SIGTERM or SIGINT.
+/// Completes on SIGTERM or SIGINT; SIGHUP changes nothing.
 ///
 /// # Errors
 /// When the signals cannot be caught.
 pub fn stop_signal() -> Result<impl Future<Output = ()>, AppError> {
+    // A closed terminal or an old habit must not stop anything.
+    stop_signal_and(|| warn!("SIGHUP: there are no settings here that could be read again"))
+}
+
+/// Completes on SIGTERM or SIGINT; tells `hung_up` of each SIGHUP.
+///
+/// # Errors
+/// When the signals cannot be caught.
+pub fn stop_signal_and(hung_up: impl Fn()) -> Result<impl Future<Output = ()>, AppError> {
     use tokio::signal::unix::{SignalKind, signal};
     let catch = |kind| signal(kind).map_err(|source| AppError::System { doing: "cannot catch signals", source });
     let (mut term, mut int) = (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);
@@ -348,8 +420,7 @@ pub fn stop_signal() -> Result<impl Future<Output = ()>, AppError> {
             tokio::select! {
                 _ = term.recv() => return,
                 _ = int.recv() => return,
-                // A closed terminal or an old habit must not stop the counting.
-                _ = hup.recv() => warn!("SIGHUP: settings are read at the start only, restart to take up new ones"),
+                _ = hup.recv() => hung_up(),
             }
         }
     })
@@ -363,37 +434,4 @@ pub async fn simulate(address: &str, scenario: Scenario, keys: Keys) -> Result<S
     let listening = |source| AppError::Listen { address: address.to_owned(), source };
     let listener = TcpListener::bind(address).await.map_err(listening)?;
     Simulator::start(listener, scenario, keys, Arc::new(SystemClock::new())).map_err(listening)
-}
-
-/// A folder that is removed when this is dropped.
-#[derive(Debug)]
-pub struct TemporaryFolder(PathBuf);
-
-impl TemporaryFolder {
-    /// A new folder that only this user can enter.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub fn new() -> Result<Self, AppError> {
-        let name = format!("tencent-live-exporter-{}-{:08x}", std::process::id(), fastrand::u32(..));
-        let path = std::env::temp_dir().join(name);
-        let mut builder = std::fs::DirBuilder::new();
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&path).map_err(|source| AppError::System { doing: "cannot make a temporary folder", source })?;
-        Ok(Self(path))
-    }
-
-    /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &std::path::Path {
-        &self.0
-    }
-}
-
-impl Drop for TemporaryFolder {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            error!(folder = %self.0.display(), %error, "the temporary folder could not be removed");
-        }
-    }
 }

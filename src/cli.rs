@@ -1,7 +1,9 @@
 //! Commands and flags, as Prometheus programs have them.
 
+mod health;
+mod password;
+
 use std::io::Write as _;
-use std::net::ToSocketAddrs as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::LazyLock;
@@ -9,7 +11,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::app::{self, AppError, Keys, Scenario, TemporaryFolder};
+use crate::app::{self, AppError, Keys, Reloads, Scenario, TemporaryFolder};
 use crate::metrics::BUILD;
 use crate::reason::{Entry, Reason, TABLE};
 use crate::settings::{self, Problems, Settings};
@@ -30,7 +32,7 @@ struct Cli {
     command: Option<Command>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct Flags {
     /// Config file (YAML); config/exporter.yaml of the source explains every key.
     #[arg(long = "config.file", value_name = "FILE", global = true)]
@@ -47,9 +49,19 @@ struct Flags {
     /// Path of the metrics page [default: /metrics].
     #[arg(long = "web.telemetry-path", value_name = "PATH", global = true)]
     web_telemetry_path: Option<String>,
+    /// File about TLS, passwords, headers and the rate limit, in the format of Prometheus' exporter-toolkit;
+    /// config/web.yaml of the source explains every key.
+    #[arg(long = "web.config.file", value_name = "FILE", global = true)]
+    web_config_file: Option<String>,
     /// Most requests answered at a time, 503 beyond; 0 for no limit [default: 40].
     #[arg(long = "web.max-requests", value_name = "N", global = true)]
     web_max_requests: Option<String>,
+    /// Let POST or PUT to /-/reload have the settings read again, as SIGHUP does.
+    #[arg(long = "web.enable-lifecycle", global = true)]
+    web_enable_lifecycle: bool,
+    /// URL under which people reach this, where a proxy stands before it; links are made with its path.
+    #[arg(long = "web.external-url", value_name = "URL", global = true)]
+    web_external_url: Option<String>,
     /// Least severe lines to log: debug, info, warn or error [default: info].
     #[arg(long = "log.level", value_name = "LEVEL", global = true)]
     log_level: Option<String>,
@@ -91,6 +103,12 @@ enum Command {
     },
     /// Ask a running exporter whether it is healthy; exit 0 if so, else 1.
     Healthcheck,
+    /// Print the bcrypt hash of a password for `basic_auth_users`; it is asked for, or read from standard input.
+    HashPassword {
+        /// How much work each guess is, from 10 to 14; each step doubles it.
+        #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(10..=14))]
+        cost: u32,
+    },
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -171,10 +189,12 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         None => {
             let settings = load(flags, &[])?;
             telemetry::start(&settings.log);
+            let flags = flags.clone();
             block_on(async {
-                let stop = app::stop_signal()?;
+                let reloads = Reloads::new(move || read_settings(&flags, &[]));
+                let stop = app::stop_signal_and(reloads.on_hangup())?;
                 let listeners = app::listen(&settings.web.listen_addresses).await?;
-                Ok(app::run(settings, listeners, stop).await?)
+                Ok(app::run_reloading(settings, listeners, stop, reloads).await?)
             })?;
         }
         Some(Command::Demo { simulator }) => demo(flags, &simulator)?,
@@ -197,6 +217,10 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Output::Json => reasons_json(),
         }),
         Some(Command::Healthcheck) => return healthcheck(flags),
+        Some(Command::HashPassword { cost }) => {
+            let hash = password::hash(cost).map_err(Failure::Arguments)?;
+            say(&format!("{hash}\n"));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -217,9 +241,11 @@ fn demo(flags: &Flags, simulator: &str) -> Result<(), Failure> {
         let port = listeners.first().and_then(|at| at.local_addr().ok()).map_or(0, |at| at.port());
         say(&format!(
             "The simulator plays the cloud, the exporter polls it. Open:\n  \
-             http://localhost:{port}/          status\n  \
-             http://localhost:{port}{path}   what Prometheus scrapes\n  \
+             {scheme}://localhost:{port}/          status\n  \
+             {scheme}://localhost:{port}/disconnects   what broke off, when, why, and what to do about it\n  \
+             {scheme}://localhost:{port}{path}   what Prometheus scrapes\n  \
              {endpoint}/-/truth   what really happened\nStop with Ctrl-C.\n",
+            scheme = health::scheme(&settings.web),
             path = settings.web.telemetry_path,
             endpoint = simulator.endpoint(),
         ));
@@ -240,53 +266,28 @@ fn once(flags: &Flags) -> Result<ExitCode, Failure> {
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Asks over plain HTTP, as the image has no shell and no curl.
 fn healthcheck(flags: &Flags) -> Result<ExitCode, Failure> {
     let settings = load(flags, &[])?;
-    let address = settings.web.listen_addresses.first().map(ToString::to_string).unwrap_or_default();
-    let address = if address.starts_with(':') { format!("localhost{address}") } else { address };
-    let address = address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
-    match ask_health(&address) {
-        Ok(status) if status.contains(" 200 ") => Ok(ExitCode::SUCCESS),
-        Ok(status) => {
-            say_error(&format!("http://{address}/-/healthy answers: {}", status.trim()));
-            Ok(ExitCode::FAILURE)
-        }
-        Err(error) => {
-            say_error(&format!("http://{address}/-/healthy does not answer: {error}"));
-            Ok(ExitCode::FAILURE)
-        }
-    }
-}
-
-fn ask_health(address: &str) -> std::io::Result<String> {
-    use std::io::{BufRead as _, BufReader, Read as _};
-    const DEADLINE: Duration = Duration::from_secs(3);
-    let mut last = std::io::Error::other("no such host");
-    for socket in address.to_socket_addrs()? {
-        match std::net::TcpStream::connect_timeout(&socket, DEADLINE) {
-            Ok(mut stream) => {
-                stream.set_read_timeout(Some(DEADLINE))?;
-                stream.set_write_timeout(Some(DEADLINE))?;
-                write!(stream, "GET /-/healthy HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-                let mut status = String::new();
-                BufReader::new(stream).take(256).read_line(&mut status)?;
-                return Ok(status);
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
+    let Some(complaint) = health::complaint(&settings.web) else { return Ok(ExitCode::SUCCESS) };
+    say_error(&complaint);
+    Ok(ExitCode::FAILURE)
 }
 
 fn load(flags: &Flags, base: &[(String, String)]) -> Result<Settings, Failure> {
+    read_settings(flags, base).map_err(Failure::Settings)
+}
+
+fn read_settings(flags: &Flags, base: &[(String, String)]) -> Result<Settings, Problems> {
     let mut overrides = base.to_vec();
     let mut set = |key: &str, value: &Option<String>| {
         overrides.extend(value.iter().map(|value| (key.to_owned(), value.clone())));
     };
     set("state.path", &flags.state_path);
     set("web.telemetry_path", &flags.web_telemetry_path);
+    set("web.config_file", &flags.web_config_file);
     set("web.max_requests", &flags.web_max_requests);
+    set("web.enable_lifecycle", &flags.web_enable_lifecycle.then(|| "true".to_owned()));
+    set("web.external_url", &flags.web_external_url);
     set("log.level", &flags.log_level);
     set("log.format", &flags.log_format);
     for address in &flags.web_listen_address {
@@ -295,7 +296,7 @@ fn load(flags: &Flags, base: &[(String, String)]) -> Result<Settings, Failure> {
     // A variable that is not UTF-8 cannot be one of ours.
     let environment =
         std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
-    settings::load(flags.config_file.as_deref(), environment, &overrides).map_err(Failure::Settings)
+    settings::load(flags.config_file.as_deref(), environment, &overrides)
 }
 
 fn read_scenario(file: Option<PathBuf>) -> Result<Scenario, Failure> {

@@ -7,7 +7,7 @@
 //!       6  telemetry    the log
 //!       5  settings     file, variables and flags, checked; every problem at once
 //!       4  poller       the loop: ask, answer, commit, publish; one writer
-//!       4  web          the HTTP server: metrics, health, landing page
+//!       4  web          the HTTP server: metrics, records as page and as JSON, health, landing page
 //!       3  metrics      names and help, the own registry, exposition
 //!       3  publication  which series there are and what each shows: labels, shares, baselines, holds, releases
 //!       2  live         the API: client, rows, error classes, pace and retries, credentials
@@ -18,6 +18,7 @@
 //!       0  reason       why pushes end: taxonomy and matching
 //!       0  clock        wall time and elapsed time
 //!       0  secret       text that must never be printed
+//!       0  tls          TLS on the server side: certificates, keys, which clients are believed
 //!       0  status       what the loops say about themselves
 //! beside   sim          the fake cloud; knows reason and clock only
 //! beside   planted      mistakes to order, for the simulation to catch; constantly none but in tests
@@ -55,4 +56,5 @@ pub mod signing;
 pub mod sim;
 pub mod status;
 pub mod telemetry;
+pub mod tls;
 pub mod web;

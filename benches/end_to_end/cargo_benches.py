@@ -5,12 +5,13 @@ import json
 from . import readme
 from .tools import machine, output, say, target, versions
 
-PARTS = ["ratios", "ingest", "commit", "start"]
+PARTS = ["ratios", "ingest", "commit", "start", "records"]
 CRATES = {
     "ratios": ["prometheus", "prometheus-client", "measured", "flate2"],
     "ingest": ["rusqlite"],
     "commit": ["rusqlite"],
     "start": ["rusqlite"],
+    "records": ["rusqlite"],
 }
 # So many rows a second are to reach the disk.
 INGEST_ROWS = 20_000

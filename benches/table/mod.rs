@@ -47,6 +47,11 @@ impl Times {
         times.sort_unstable();
         times.get(times.len() / 2).copied().unwrap_or_default()
     }
+
+    /// The longest of them.
+    pub(crate) fn longest(&self) -> Duration {
+        self.0.iter().max().copied().unwrap_or_default()
+    }
 }
 
 /// What a ratio is to come to.

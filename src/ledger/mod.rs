@@ -3,8 +3,11 @@
 //! A [`Posting`] is everything that one response, one release or one housekeeping step changes; it is committed whole
 //! or not at all. A commit that failed may have happened all the same, so after any error the ledger is closed, opened
 //! anew and read again ([`Ledger::reopen`]); nothing is ever added from memory a second time.
+//!
+//! Beside the one who writes, anybody may ask for single records ([`Records`]).
 
 mod posting;
+mod records;
 mod sqlite;
 
 use std::collections::BTreeMap;
@@ -14,7 +17,11 @@ pub use posting::{
     Exemplar, NewAccount, NewDomain, NewSeries, Posting, Record, Release, Revision, ScopeBooks, ScopeProgress,
     SeriesAdd, SeriesBooks, SeriesId, StreamLabels,
 };
-pub use sqlite::SqliteLedger;
+pub use records::{
+    Cursor, Disconnect, NoCursor, PAGE_RECORDS, RecordFilter, RecordPage, RecordQuery, RecordSummary, SUMMARY_BUCKETS,
+    SUMMARY_TOP, StreamMatch, SummaryBucket, TopStream,
+};
+pub use sqlite::{Records, SqliteLedger};
 
 use crate::listing::Group;
 use crate::session::GroupKey;
@@ -104,6 +111,9 @@ pub enum LedgerError {
         #[source]
         source: rusqlite::Error,
     },
+    /// A question to the records was cut off.
+    #[error("reading the records took too long; narrow the range or the filters, or ask again")]
+    TooSlow,
     /// A row of the books cannot be right.
     #[error("the ledger contradicts itself: {0}")]
     Contradiction(String),

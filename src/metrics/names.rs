@@ -117,6 +117,10 @@ families! {
         "1 if the configuration was loaded the last time it was read, 0 if it was refused.";
     CONFIG_LAST_RELOAD_SUCCESS: Gauge "tencent_live_exporter_config_last_reload_success_timestamp_seconds" []
         "When the configuration was last loaded, in seconds since 1970.";
+    WEB_CONFIG_LAST_RELOAD_SUCCESSFUL: Gauge "tencent_live_exporter_web_config_last_reload_successful" []
+        "1 if the web config was taken up the last time it changed, 0 if it was refused and what was there before stays.";
+    WEB_CONFIG_LAST_RELOAD_SUCCESS: Gauge "tencent_live_exporter_web_config_last_reload_success_timestamp_seconds" []
+        "When the web config, with the files that it names, was last taken up, in seconds since 1970.";
 }
 
 /// The families that come from the snapshot, in the order of a page; all others are the exporter's own.

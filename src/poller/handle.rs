@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
+use super::keeper::KeeperChange;
 use super::observation::{Observation, Receipt};
 use crate::clock::UnixSeconds;
 use crate::ledger::{AccountBooks, NewAccount};
@@ -20,6 +21,7 @@ pub(super) enum Message {
     Counting { account: String, reply: Reply<()> },
     Publish { account: String, reply: Reply<()> },
     Forget { account: String, floor: UnixSeconds, records_until: UnixSeconds, reply: Reply<()> },
+    Change { change: Box<KeeperChange>, reply: Reply<()> },
     Scraped(Scrape),
     Disconnected(u64),
     Stop,
@@ -109,6 +111,15 @@ impl KeeperHandle {
         records_until: UnixSeconds,
     ) -> Result<(), KeeperError> {
         self.ask(|reply| Message::Forget { account, floor, records_until, reply }).await
+    }
+
+    /// Has the keeper go on in another way, with what is asked of it later.
+    ///
+    /// # Errors
+    /// When the keeper has stopped.
+    pub async fn change(&self, change: KeeperChange) -> Result<(), KeeperError> {
+        let change = Box::new(change);
+        self.ask(|reply| Message::Change { change, reply }).await
     }
 
     /// Says that a scraper has read a snapshot to its end.

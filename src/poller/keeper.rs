@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
 use super::handle::{KeeperError, KeeperHandle, Message, Reply};
+use super::idle_clock::IdleClock;
 use super::observation::{Bench, ClientIp, Observation, Receipt, Sorted};
 use crate::clock::{Clock, UnixSeconds};
 use crate::ledger::{AccountBooks, Books, Ledger, LedgerError, NewAccount, Posting, Release};
@@ -50,6 +51,19 @@ pub struct KeeperOptions {
     pub observer: CommitObserver,
 }
 
+/// What of a [`KeeperOptions`] can change while the keeper works.
+#[derive(Debug)]
+pub struct KeeperChange {
+    /// The taxonomy; what was counted before stays with its reason.
+    pub classifier: Classifier,
+    /// How series are published from now on.
+    pub terms: Terms,
+    /// What records keep of addresses from now on.
+    pub client_ip: ClientIp,
+    /// The accounts that are asked from now on.
+    pub accounts: Vec<String>,
+}
+
 /// Owns the ledger.
 pub struct Keeper {
     ledger: Box<dyn Ledger>,
@@ -66,21 +80,6 @@ pub struct Keeper {
     next_rest: Duration,
 }
 
-/// Runs while the process does: between two lives, or while it stands still, nothing becomes idle, since nobody can read
-/// it.
-#[derive(Debug, Clone, Copy)]
-struct IdleClock {
-    opened: Duration,
-    then: UnixSeconds,
-}
-
-impl IdleClock {
-    fn at(self, elapsed: Duration) -> UnixSeconds {
-        let lived = elapsed.saturating_sub(self.opened).as_secs();
-        self.then.saturating_add_unsigned(lived)
-    }
-}
-
 impl Keeper {
     /// Reads the books and publishes what they show.
     ///
@@ -93,7 +92,7 @@ impl Keeper {
         let last_active = books.series.iter().map(|series| series.active_at).max();
         let mut publication = Publication::new(books, options.terms.clone(), options.clock.elapsed());
         let opened = options.clock.elapsed();
-        let idle_clock = IdleClock { opened, then: last_active.unwrap_or(options.clock.now()) };
+        let idle_clock = IdleClock::new(opened, last_active.unwrap_or(options.clock.now()));
         publication.rest(idle_clock.at(opened));
         let snapshot = Arc::new(ArcSwap::from_pointee(publication.snapshot()));
         let (sender, messages) = unbounded_channel();
@@ -126,6 +125,21 @@ impl Keeper {
         };
         let release = Release { accounts: self.accounts.iter().filter_map(gone).collect(), ..Release::default() };
         self.commit(&Posting { release, ..Posting::default() })
+    }
+
+    /// Goes on in another way. It cannot fail: nothing is written here.
+    fn change(&mut self, change: KeeperChange) {
+        let elapsed = self.options.clock.elapsed();
+        self.options.classifier = change.classifier;
+        self.options.client_ip = change.client_ip;
+        self.options.terms = change.terms.clone();
+        self.publication.change_terms(change.terms, elapsed);
+        for name in self.accounts.keys().filter(|name| !change.accounts.contains(name)) {
+            // No pass of theirs will publish them any more; now they are, after `hold_max`.
+            self.publication.hide(name, elapsed);
+        }
+        self.next_rest = elapsed;
+        self.rest(elapsed);
     }
 
     /// Works on this thread until told to stop.
@@ -174,7 +188,7 @@ impl Keeper {
         let late = elapsed.saturating_sub(look_at.max(before));
         if late > STOOD_STILL {
             self.publication.stood_still(elapsed);
-            self.idle_clock.opened += late;
+            self.idle_clock.stood_still(late);
         }
         // Nobody is left who could send any when there is none.
         message.ok().map(|message| message.unwrap_or(Message::Stop))
@@ -205,6 +219,10 @@ impl Keeper {
             Message::Forget { account, floor, records_until, reply } => {
                 let done = self.forget(account, floor, records_until);
                 Self::answer(reply, done)
+            }
+            Message::Change { change, reply } => {
+                self.change(*change);
+                Self::answer(reply, Ok(()))
             }
             Message::Scraped(scrape) => {
                 self.publication.scraped(scrape, self.options.clock.elapsed());

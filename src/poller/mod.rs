@@ -5,11 +5,12 @@
 
 mod account;
 mod handle;
+mod idle_clock;
 mod keeper;
 mod observation;
 mod report;
 
 pub use account::{AccountLoop, AccountOptions, Pace, PassError};
 pub use handle::{KeeperError, KeeperHandle};
-pub use keeper::{CommitObserver, Keeper, KeeperOptions};
+pub use keeper::{CommitObserver, Keeper, KeeperChange, KeeperOptions};
 pub use observation::{Bench, ClientIp, Observation, Receipt, Sorted};

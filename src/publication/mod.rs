@@ -142,6 +142,15 @@ impl Publication {
         self.shown_domains = self.domains.iter().map(|domain| Arc::new(shown_domain(domain, None))).collect();
     }
 
+    /// Goes on by other terms. Series keep their labels and totals; what waits, waits by the new ones.
+    pub fn change_terms(&mut self, terms: Terms, elapsed: Duration) {
+        if terms.hold_max > self.terms.hold_max {
+            // Scrapers too slow for the old one have been forgotten, and are to be waited for now.
+            self.scrapers.expect_all_back(elapsed + terms.hold_max);
+        }
+        self.terms = terms;
+    }
+
     /// A sheet to count on. Nothing of it is shown before [`Publication::apply`].
     #[must_use]
     pub fn draft(&self) -> Draft<'_> {
@@ -202,10 +211,13 @@ impl Publication {
     /// held at its total so far.
     pub fn rest(&mut self, now: UnixSeconds) -> bool {
         let ttl = self.terms.idle_ttl;
-        if ttl.is_zero() {
+        if ttl.is_zero() && self.streams.idle() == 0 {
             return false;
         }
+        // None ever becomes idle; those that were by other terms come back.
+        let never = ttl.is_zero();
         let since = now.saturating_sub(i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
+        let since = if never { UnixSeconds::MIN } else { since };
         let changed = self.streams.rest(since);
         self.generation += u64::from(changed);
         changed

@@ -5,9 +5,11 @@
 //! neighbours ("推流客户端主动断流" contains "客户端主动断流"). A bare `N` or `N/M` is looked up as a code.
 //! What nothing matches is [`Reason::Unmapped`]; logging its text is left to the caller.
 
+mod advice;
 mod classify;
 mod table;
 
+pub use advice::Advice;
 pub use classify::Classifier;
 pub use table::{Class, Entry, Reason, TABLE};
 

@@ -118,7 +118,8 @@ impl fmt::Display for Endpoint {
     }
 }
 
-fn split_port(rest: &str) -> Result<(&str, Option<u16>), String> {
+/// `host:port`, or a host alone.
+pub(super) fn split_port(rest: &str) -> Result<(&str, Option<u16>), String> {
     let (host, port) = match rest.rfind(']') {
         Some(end) => match &rest[end + 1..] {
             "" => (rest, None),

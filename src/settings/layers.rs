@@ -68,16 +68,13 @@ pub(super) fn merge(layers: Vec<Layer>, problems: &mut Problems) -> Option<Value
 pub(super) fn file_text(path: &Path, problems: &mut Problems) -> Option<String> {
     let name = path.display().to_string();
     let problem = |wrong: String, accepted: &str| Problem::new(ProblemKind::File, name.clone(), wrong, accepted);
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes));
-    if let Err(error) = read {
-        problems.push(problem(format!("cannot be read, {error}"), "a YAML file"));
-        return None;
-    }
-    if bytes.len() as u64 > FILE_BYTES {
-        problems.push(problem("larger than 1 MiB".to_owned(), "a YAML file of at most 1 MiB"));
-        return None;
-    }
+    let bytes = match file_bytes(path) {
+        Ok(bytes) => bytes,
+        Err(wrong) => {
+            problems.push(problem(wrong, "a YAML file of at most 1 MiB"));
+            return None;
+        }
+    };
     match String::from_utf8(bytes) {
         Ok(text) => Some(text),
         Err(error) => {
@@ -88,15 +85,31 @@ pub(super) fn file_text(path: &Path, problems: &mut Problems) -> Option<String> 
     }
 }
 
+/// What is in the file at `path`, up to [`FILE_BYTES`]; the error says in words why that cannot be had.
+pub(super) fn file_bytes(path: &Path) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes));
+    match read {
+        Err(error) => Err(format!("cannot be read, {error}")),
+        Ok(_) if bytes.len() as u64 > FILE_BYTES => Err("larger than 1 MiB".to_owned()),
+        Ok(_) => Ok(bytes),
+    }
+}
+
 /// The layer of a file's `text`; `name` is what problems call it.
 pub(super) fn file_layer(text: &str, name: &str, problems: &mut Problems) -> Option<Layer> {
+    file_tree(text, name, &ROOT, problems).map(|value| Layer { path: TRUNK.to_owned(), value })
+}
+
+/// The tree in a file's `text`, which has keys of `root` or nothing at all.
+pub(super) fn file_tree(text: &str, name: &str, root: &Shape, problems: &mut Problems) -> Option<Value> {
     let value = yaml::read(text, Origin::File(name), problems)?;
     let found = match value.kind {
-        ValueKind::Table(_) | ValueKind::Nil => return Some(Layer { path: TRUNK.to_owned(), value }),
+        ValueKind::Table(_) | ValueKind::Nil => return Some(value),
         ValueKind::Array(_) => "is a list",
         _ => "is one value",
     };
-    problems.push(Problem::new(ProblemKind::Syntax, name, found, ROOT.accepted()).with_origin(value.origin()));
+    problems.push(Problem::new(ProblemKind::Syntax, name, found, root.accepted()).with_origin(value.origin()));
     None
 }
 
@@ -116,7 +129,7 @@ pub(super) fn environment_layers(environment: &BTreeMap<String, String>, problem
                 let problem = Problem::new(ProblemKind::Contradiction, shown(name), "set in two spellings", "one");
                 problems.push(problem);
             }
-            Err(Unplaced { name: part, siblings }) => problems.push(unknown_key(shown(name), &part, siblings)),
+            Err(Unplaced { name: part, siblings }) => problems.push(unknown_key(shown(name), &part, siblings, &ROOT)),
         }
     }
     layers
@@ -137,7 +150,7 @@ pub(super) fn override_layers(overrides: &[(String, String)], problems: &mut Pro
                 ) => earlier.extend(more),
                 (_, layer) => layers.push(layer),
             },
-            Err(Unplaced { name, siblings }) => problems.push(unknown_key(shown(key), &name, siblings)),
+            Err(Unplaced { name, siblings }) => problems.push(unknown_key(shown(key), &name, siblings, &ROOT)),
         }
     }
     layers
@@ -165,7 +178,7 @@ impl Place {
         while let Some(part) = parts.next() {
             let name = part.to_lowercase();
             let next = match place.shape {
-                Shape::Texts => {
+                Shape::Texts(_) => {
                     let rest = std::iter::once(part).chain(parts.by_ref());
                     place.text = Some(rest.collect::<Vec<_>>().join(separator));
                     return Ok(place);
@@ -195,7 +208,7 @@ impl Place {
                 let items = text.split(',').map(str::trim).filter(|_| !text.trim().is_empty());
                 Value::new(Some(&origin), ValueKind::Array(items.map(one).collect()))
             }
-            (Shape::Texts | Shape::Section(_) | Shape::List(_), None) => {
+            (Shape::Texts(_) | Shape::Section(_) | Shape::List(_), None) => {
                 yaml::read(text, Origin::Named(&origin), problems).unwrap_or_default()
             }
         };

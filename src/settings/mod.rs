@@ -5,12 +5,14 @@
 //! everything has a default, and the environment's `TENCENTCLOUD_SECRET_ID` and `TENCENTCLOUD_SECRET_KEY` are enough.
 //!
 //! The line: `yaml` and `layers` make one tree of texts, `schema` checks its keys, `section` reads values out of it.
+//! `web_config` reads the file of `web.config_file` with the same means.
 //! Other rooms have options of their own; mapping these onto those is left to the place that wires rooms together.
 
 mod accounts;
 mod credentials;
 mod duration;
 mod endpoint;
+mod external_url;
 mod layers;
 mod log;
 mod poll;
@@ -21,6 +23,7 @@ mod series;
 mod spellings;
 mod storage;
 mod web;
+pub mod web_config;
 mod yaml;
 
 use std::cell::RefCell;
@@ -31,6 +34,7 @@ pub use accounts::Account;
 pub use credentials::CredentialSource;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use endpoint::{Endpoint, Site};
+pub use external_url::ExternalUrl;
 pub use log::{Log, LogFormat, LogLevel};
 pub use poll::Poll;
 pub use problem::{Problem, Problems};
@@ -64,6 +68,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The names of the accounts, in their order.
+    #[must_use]
+    pub fn account_names(&self) -> Vec<String> {
+        self.accounts.iter().map(|account| account.name.clone()).collect()
+    }
+
     /// The settings that `text` makes by itself, with the credentials and overrides of `environment`.
     ///
     /// # Errors
@@ -109,7 +119,7 @@ fn settings(
     layers.extend(layers::environment_layers(environment, &mut problems));
     layers.extend(layers::override_layers(overrides, &mut problems));
     let Some(tree) = layers::merge(layers, &mut problems).filter(|_| !unreadable) else { return Err(problems) };
-    schema::check(&tree, &schema::ROOT, "", &mut problems);
+    schema::check(&tree, &schema::ROOT, &mut problems);
     let problems = RefCell::new(problems);
     let root = Section::root(&tree, &problems);
     let settings = Settings {
@@ -117,7 +127,7 @@ fn settings(
         poll: Poll::read(&root.section("poll")),
         series: Series::read(&root.section("series")),
         state: State::read(&root.section("state")),
-        web: Web::read(&root.section("web")),
+        web: Web::read(&root.section("web"), folder),
         log: Log::read(&root.section("log")),
         reasons: spellings::read(&root),
     };

@@ -59,6 +59,14 @@ impl Problem {
         self
     }
 
+    /// Adds the name of the file that the key is in, where that is not the one of the settings.
+    fn in_file(mut self, file: &str) -> Self {
+        if !matches!(self.kind, ProblemKind::File | ProblemKind::Syntax) {
+            self.origin = Some(self.origin.map_or_else(|| file.to_owned(), |origin| format!("{origin} of {file}")));
+        }
+        self
+    }
+
     /// The kind of mistake: `file`, `syntax`, `unknown_key`, `bad_value`, `missing` or `contradiction`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -127,6 +135,20 @@ impl Problems {
         if !self.told.contains(&problem) {
             self.push(problem);
         }
+    }
+
+    /// Adds all of `problems`.
+    pub(super) fn push_all(&mut self, problems: Problems) {
+        for problem in problems.told {
+            self.push(problem);
+        }
+        self.untold += problems.untold;
+    }
+
+    /// The same problems, said to be of the file called `file`.
+    pub(super) fn of_file(self, file: &str) -> Self {
+        let told = self.told.into_iter().map(|problem| problem.in_file(file)).collect();
+        Self { told, untold: self.untold }
     }
 
     /// Whether anything is wrong with the key `path` or what is below it.

@@ -16,8 +16,8 @@ pub(super) enum Shape {
     One,
     /// A list of single values; comma separated in the environment.
     Many,
-    /// A mapping from any text to single values.
-    Texts,
+    /// A mapping from any text to single values; what it is called in words.
+    Texts(&'static str),
     /// Named keys.
     Section(&'static [(&'static str, Shape)]),
     /// A list of mappings with the same named keys.
@@ -63,11 +63,13 @@ pub(super) static ROOT: Shape = Shape::Section(&[
             ("telemetry_path", Shape::One),
             ("config_file", Shape::One),
             ("max_requests", Shape::One),
+            ("enable_lifecycle", Shape::One),
+            ("external_url", Shape::One),
             ("created_lines", Shape::One),
         ]),
     ),
     ("log", Shape::Section(&[("level", Shape::One), ("format", Shape::One)])),
-    ("reasons", Shape::Texts),
+    ("reasons", Shape::Texts("a mapping of reason texts to reasons")),
 ]);
 
 static ACCOUNT: Shape = Shape::Section(&[
@@ -106,7 +108,7 @@ impl Shape {
         match self {
             Shape::One => "one value".to_owned(),
             Shape::Many => "a list of values".to_owned(),
-            Shape::Texts => "a mapping of reason texts to reasons".to_owned(),
+            Shape::Texts(words) => (*words).to_owned(),
             Shape::Section(_) => format!("a mapping with the keys {}", self.names()),
             Shape::List(item) => format!("a list of mappings with the keys {}", item.names()),
         }
@@ -117,7 +119,7 @@ impl Shape {
         match self {
             Shape::Section(keys) => keys.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
             Shape::List(_) | Shape::Many => format!("an index from 0 to {LAST_INDEX}"),
-            Shape::Texts => "a reason text".to_owned(),
+            Shape::Texts(words) => format!("a key of {words}"),
             Shape::One => "nothing below it".to_owned(),
         }
     }
@@ -131,14 +133,15 @@ impl Shape {
                 }
             }
             Shape::List(item) => item.paths(&format!("{prefix}[]"), into),
-            Shape::One | Shape::Many | Shape::Texts => into.push(prefix.to_owned()),
+            Shape::One | Shape::Many | Shape::Texts(_) => into.push(prefix.to_owned()),
         }
     }
 }
 
 /// Whether the values of keys called `name` are never shown.
 pub(super) fn is_secret(name: &str) -> bool {
-    matches!(name, "secret_id" | "secret_key" | "token")
+    let of_web_config = matches!(name, "cert" | "key" | "client_ca" | "basic_auth_users");
+    of_web_config || matches!(name, "secret_id" | "secret_key" | "token")
 }
 
 /// `path.name`
@@ -146,18 +149,22 @@ pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
-/// Reports every key of `value` that `shape` does not have, and every value of another shape.
-pub(super) fn check(value: &Value, shape: &Shape, path: &str, problems: &mut Problems) {
+/// Reports every key of `tree` that `root` does not have, and every value of another shape.
+pub(super) fn check(tree: &Value, root: &Shape, problems: &mut Problems) {
+    check_at(tree, root, "", root, problems);
+}
+
+fn check_at(value: &Value, shape: &Shape, path: &str, root: &Shape, problems: &mut Problems) {
     match (shape, &value.kind) {
         // A key without a value is a key that is not set.
         (_, ValueKind::Nil) => {}
         (Shape::Section(_), ValueKind::Table(table)) => {
             for (name, value) in sorted(table) {
                 if let Some(child) = shape.child(name) {
-                    check(value, child, &join(path, name), problems);
+                    check_at(value, child, &join(path, name), root, problems);
                 } else {
                     let key = || join(path, &shown_key(name));
-                    problems.push_with(|| unknown_key(key(), name, shape).with_origin(value.origin()));
+                    problems.push_with(|| unknown_key(key(), name, shape, root).with_origin(value.origin()));
                 }
             }
         }
@@ -169,23 +176,23 @@ pub(super) fn check(value: &Value, shape: &Shape, path: &str, problems: &mut Pro
                     let problem = Problem::new(ProblemKind::BadValue, path, "nothing in it", item_shape.accepted());
                     problems.push(problem.with_origin(item.origin()));
                 } else {
-                    check(item, item_shape, &path, problems);
+                    check_at(item, item_shape, &path, root, problems);
                 }
             }
         }
-        (Shape::Texts, ValueKind::Table(table)) => {
+        (Shape::Texts(_), ValueKind::Table(table)) => {
             for (text, value) in sorted(table) {
                 let path = text_key(path, text);
                 if matches!(value.kind, ValueKind::Nil) {
                     let problem = Problem::new(ProblemKind::BadValue, path, "nothing in it", Shape::One.accepted());
                     problems.push(problem.with_origin(value.origin()));
                 } else {
-                    check(value, &Shape::One, &path, problems);
+                    check_at(value, &Shape::One, &path, root, problems);
                 }
             }
         }
         (Shape::One, ValueKind::Array(_) | ValueKind::Table(_))
-        | (Shape::Many | Shape::List(_) | Shape::Texts | Shape::Section(_), _) => {
+        | (Shape::Many | Shape::List(_) | Shape::Texts(_) | Shape::Section(_), _) => {
             let found = match value.kind {
                 ValueKind::Table(_) => "a mapping",
                 ValueKind::Array(_) => "a list",
@@ -210,9 +217,9 @@ pub(super) fn sorted(table: &Map<String, Value>) -> BTreeMap<&String, &Value> {
     table.iter().collect()
 }
 
-/// The problem that `name` is not among `siblings`; `key` is what to call it.
-pub(super) fn unknown_key(key: impl Into<String>, name: &str, siblings: &Shape) -> Problem {
-    let wrong = match near(name, siblings) {
+/// The problem that `name` is not among `siblings`, of all the keys of `root`; `key` is what to call it.
+pub(super) fn unknown_key(key: impl Into<String>, name: &str, siblings: &Shape, root: &Shape) -> Problem {
+    let wrong = match near(name, siblings, root) {
         Some(meant) => format!("unknown key, did you mean {meant}?"),
         None => "unknown key".to_owned(),
     };
@@ -220,7 +227,7 @@ pub(super) fn unknown_key(key: impl Into<String>, name: &str, siblings: &Shape) 
 }
 
 /// The key that `name` was probably meant to be: a near spelling here, or the same name elsewhere.
-fn near(name: &str, siblings: &Shape) -> Option<String> {
+fn near(name: &str, siblings: &Shape, root: &Shape) -> Option<String> {
     let word = name.to_lowercase().replace('-', "_");
     let word = word.split(':').next().unwrap_or(&word);
     if let Shape::Section(keys) = siblings
@@ -229,7 +236,7 @@ fn near(name: &str, siblings: &Shape) -> Option<String> {
         return Some(key.to_owned());
     }
     let mut paths = Vec::new();
-    ROOT.paths("", &mut paths);
+    root.paths("", &mut paths);
     let mut same = paths.into_iter().filter(|path| path.rsplit('.').next() == Some(word));
     same.next()
 }
@@ -327,10 +334,10 @@ mod tests {
 
     #[test]
     fn a_near_spelling_or_another_place_is_suggested() {
-        assert_eq!(near("Accounts", &ROOT).as_deref(), Some("accounts"));
-        assert_eq!(near("pol", &ROOT).as_deref(), Some("poll"));
-        assert_eq!(near("retention", &ROOT).as_deref(), Some("state.retention"));
-        assert_eq!(near("listen-addresses", ROOT.child("web").unwrap()).as_deref(), Some("listen_addresses"));
-        assert_eq!(near("banana", &ROOT), None);
+        assert_eq!(near("Accounts", &ROOT, &ROOT).as_deref(), Some("accounts"));
+        assert_eq!(near("pol", &ROOT, &ROOT).as_deref(), Some("poll"));
+        assert_eq!(near("retention", &ROOT, &ROOT).as_deref(), Some("state.retention"));
+        assert_eq!(near("listen-addresses", ROOT.child("web").unwrap(), &ROOT).as_deref(), Some("listen_addresses"));
+        assert_eq!(near("banana", &ROOT, &ROOT), None);
     }
 }

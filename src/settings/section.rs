@@ -103,9 +103,19 @@ impl<'a> Section<'a> {
         self.table.is_some()
     }
 
+    /// The names of what is in it, known or not.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.table.into_iter().flat_map(Map::keys).map(String::as_str)
+    }
+
     /// Keeps `problem`.
     pub(super) fn report(&self, problem: Problem) {
         self.problems.borrow_mut().push(problem);
+    }
+
+    /// Keeps the problems of another file.
+    pub(super) fn report_all(&self, problems: Problems) {
+        self.problems.borrow_mut().push_all(problems);
     }
 
     /// Keeps `problem`, unless another account has reported it.
@@ -161,7 +171,7 @@ impl<'a> Section<'a> {
         let key = join(&self.key, name);
         let Some(table) = self.value(name).and_then(table) else { return Vec::new() };
         let entry = |(text, value): (&'a String, &'a Value)| {
-            Some((text.as_str(), self.entry_at(text_key(&key, text), value, false)?))
+            Some((text.as_str(), self.entry_at(text_key(&key, text), value, is_secret(name))?))
         };
         sorted(table).into_iter().filter_map(entry).collect()
     }

@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
 
 use super::endpoint::is_host_name;
+use super::external_url::{ACCEPTED as URL_ACCEPTED, ExternalUrl};
 use super::problem::{Problem, ProblemKind};
-use super::section::Section;
+use super::section::{Entry, Section};
+use super::web_config;
 
 const ADDRESS_ACCEPTED: &str = "addresses such as :19267, 127.0.0.1:19267 or [::1]:19267, each once";
 const PATH_ACCEPTED: &str = "a path such as /metrics, other than /, /disconnects and what is below /api and /-";
@@ -20,8 +23,14 @@ pub struct Web {
     pub telemetry_path: String,
     /// Most scrapes answered at a time, up to 100,000; 0 for no limit.
     pub max_requests: u64,
+    /// Whether `/-/reload` is there for whoever can reach it.
+    pub enable_lifecycle: bool,
+    /// The URL under which people reach this, where that is not its own address.
+    pub external_url: Option<ExternalUrl>,
     /// Whether OpenMetrics pages carry `_created` lines.
     pub created_lines: bool,
+    /// The file about TLS, passwords, headers and the rate limit; sound when the settings were read.
+    pub config_file: Option<PathBuf>,
 }
 
 impl Default for Web {
@@ -30,23 +39,45 @@ impl Default for Web {
             listen_addresses: vec![ListenAddress { host: String::new(), port: 19_267 }],
             telemetry_path: "/metrics".to_owned(),
             max_requests: 40,
+            enable_lifecycle: false,
+            external_url: None,
             created_lines: false,
+            config_file: None,
         }
     }
 }
 
 impl Web {
-    pub(super) fn read(section: &Section<'_>) -> Self {
+    pub(super) fn read(section: &Section<'_>, folder: Option<&Path>) -> Self {
         let default = Self::default();
-        if let Some(entry) = section.entry("config_file").filter(|entry| !entry.text.is_empty()) {
-            // To start without the protection that was asked for would be worse than not to start.
-            entry.refuse(ProblemKind::BadValue, "TLS and basic auth are not built in yet", "an empty value");
-        }
+        let external_url = section.entry("external_url").filter(|entry| !entry.text.is_empty());
+        let switch = [("true", true), ("false", false)];
         Self {
             listen_addresses: listen_addresses(section).unwrap_or(default.listen_addresses),
             telemetry_path: section.read("telemetry_path", default.telemetry_path, PATH_ACCEPTED, telemetry_path).value,
             max_requests: section.number("max_requests", default.max_requests, 0..=100_000),
-            created_lines: section.choice("created_lines", default.created_lines, &[("true", true), ("false", false)]),
+            enable_lifecycle: section.choice("enable_lifecycle", default.enable_lifecycle, &switch),
+            external_url: external_url.and_then(|entry| entry.read(URL_ACCEPTED, ExternalUrl::parse)),
+            created_lines: section.choice("created_lines", default.created_lines, &switch),
+            config_file: section.entry("config_file").and_then(|entry| config_file(section, &entry, folder)),
+        }
+    }
+}
+
+/// The path of the file, which is read once to find what is wrong with it; blank for none.
+fn config_file(section: &Section<'_>, entry: &Entry<'_>, folder: Option<&Path>) -> Option<PathBuf> {
+    if entry.text.is_empty() {
+        return None;
+    }
+    let path = match folder {
+        Some(folder) if entry.is_in_file() => folder.join(entry.text),
+        _ => PathBuf::from(entry.text),
+    };
+    match web_config::read(&path).result {
+        Ok(_) => Some(path),
+        Err(problems) => {
+            section.report_all(problems);
+            None
         }
     }
 }

@@ -11,6 +11,7 @@ use hyper::header::{
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use hyper::{Response, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Progress;
 use crate::metrics::exposition;
@@ -24,7 +25,7 @@ const POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// On every answer, errors included (OWASP's and Prometheus' own advice for pages that show foreign text).
-const PROTECTION: [(HeaderName, HeaderValue); 5] = [
+pub(super) const PROTECTION: [(HeaderName, HeaderValue); 5] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
@@ -37,6 +38,10 @@ pub(super) struct Answer {
     pub(super) response: Response<exposition::Parts>,
     /// What to report once it is written whole.
     pub(super) scrape: Option<Scrape>,
+    /// Its place among the requests answered at a time, until it is written.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+    /// Its place among the large ones, until then.
+    pub(super) large: Option<OwnedSemaphorePermit>,
 }
 
 impl Answer {
@@ -46,7 +51,7 @@ impl Answer {
         let headers = response.headers_mut();
         headers.extend(PROTECTION);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Self { response, scrape: None }
+        Self { response, scrape: None, permit: None, large: None }
     }
 
     pub(super) fn text(status: StatusCode, text: impl Into<String>) -> Self {
@@ -70,7 +75,8 @@ impl Answer {
     /// The response to send on the connection of `progress`.
     pub(super) fn on(self, progress: Arc<Progress>) -> Response<Parts> {
         progress.wrote();
-        self.response.map(|parts| Parts { left: parts.length(), next: parts, scrape: self.scrape, progress })
+        let place = progress.hold(self.permit, self.large);
+        self.response.map(|parts| Parts { left: parts.length(), next: parts, scrape: self.scrape, place, progress })
     }
 }
 
@@ -80,7 +86,28 @@ pub(super) struct Parts {
     next: exposition::Parts,
     left: u64,
     scrape: Option<Scrape>,
+    /// Its place among the requests answered at a time.
+    place: Option<u64>,
     progress: Arc<Progress>,
+}
+
+impl Parts {
+    /// Bytes that have not been taken yet.
+    pub(super) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The next part, for a connection that says by itself when the last one is handed over.
+    pub(super) fn take(&mut self) -> Option<Bytes> {
+        let part = self.next.next();
+        self.left -= part.as_ref().map_or(0, |part| part.len() as u64);
+        part
+    }
+
+    /// The last part is where the connection will write it next.
+    pub(super) fn handed_over(&mut self) {
+        self.progress.handed_over(self.scrape.take(), self.place.take());
+    }
 }
 
 impl Body for Parts {
@@ -88,11 +115,9 @@ impl Body for Parts {
     type Error = std::convert::Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let part = self.next.next();
-        self.left -= part.as_ref().map_or(0, |part| part.len() as u64);
+        let part = self.take();
         if self.left == 0 {
-            let scrape = self.scrape.take();
-            self.progress.handed_over(scrape);
+            self.handed_over();
         }
         Poll::Ready(part.map(|part| Ok(Frame::data(part))))
     }
@@ -108,6 +133,9 @@ impl Body for Parts {
 
 impl Drop for Parts {
     fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.progress.give_up(place);
+        }
         self.progress.closed();
     }
 }

@@ -17,6 +17,9 @@ const GRACE_SILENT: Duration = Duration::from_millis(100);
 /// A head in several packets is not mistaken for a trickle within this time.
 const GRACE_HEAD: Duration = Duration::from_secs(1);
 
+/// An answer that takes longer is not waited for when others want its place.
+const SLOW_READER: Duration = Duration::from_secs(5);
+
 /// The state of one connection.
 #[derive(Debug)]
 pub(super) struct Progress {
@@ -34,9 +37,72 @@ struct State {
     open: usize,
     /// Answers handed over whole that are to be reported once they are written.
     scrapes: Vec<Scrape>,
-    /// Held until the answers are written.
-    permits: Vec<OwnedSemaphorePermit>,
-    chosen: bool,
+    /// Of answers that are being written.
+    places: Vec<Place>,
+    next_place: u64,
+    leave: Leave,
+    outlet: Outlet,
+    /// A whole metrics page was read over it.
+    regular: bool,
+}
+
+impl State {
+    /// What has come of the connection so far and since when it has been silent; nothing while it is answered.
+    fn waiting(&self) -> Option<(Standing, Instant)> {
+        let (served, since) = match self.stage {
+            Stage::Silent { since, served, .. } | Stage::Head { since, served } => (served, since),
+            Stage::Answer { .. } => return None,
+        };
+        let standing = match (self.regular, served) {
+            (true, _) => Standing::Regular,
+            (_, true) => Standing::Served,
+            _ => Standing::Unknown,
+        };
+        Some((standing, since))
+    }
+}
+
+/// What an answer holds while it is written.
+#[derive(Debug)]
+struct Place {
+    number: u64,
+    /// Its answer was handed over, and is written with what is buffered.
+    handed_over: bool,
+    /// Its place among the requests that are answered at a time.
+    permit: Option<OwnedSemaphorePermit>,
+    /// Its place among the large answers, which nobody else can use.
+    _large: Option<OwnedSemaphorePermit>,
+}
+
+/// Whether what is to be written gets out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outlet {
+    Open,
+    /// The last write or flush has to wait for the client.
+    Blocked,
+    /// The client has closed its side.
+    Closed,
+}
+
+/// What has come of a connection, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    /// It has asked nothing.
+    Unknown,
+    /// It has been answered.
+    Served,
+    /// It has read a whole metrics page.
+    Regular,
+}
+
+/// Whether a connection is to make room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leave {
+    Never,
+    /// Unless it is being answered.
+    IfSilent,
+    /// Whatever it is doing: it has lost its place.
+    Now,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -56,8 +122,11 @@ impl Progress {
             read_ahead: false,
             open: 0,
             scrapes: Vec::new(),
-            permits: Vec::new(),
-            chosen: false,
+            places: Vec::new(),
+            next_place: 0,
+            regular: false,
+            leave: Leave::Never,
+            outlet: Outlet::Open,
         };
         Self { limits, state: Mutex::new(state), evicted: Notify::new() }
     }
@@ -84,6 +153,25 @@ impl Progress {
         }
     }
 
+    /// The last write or flush had to wait, or had not.
+    pub(super) fn block(&self, blocked: bool) {
+        let outlet = &mut self.state().outlet;
+        if *outlet != Outlet::Closed {
+            *outlet = if blocked { Outlet::Blocked } else { Outlet::Open };
+        }
+    }
+
+    /// The client has closed its side.
+    pub(super) fn read_out(&self) {
+        self.state().outlet = Outlet::Closed;
+    }
+
+    /// Whether something may be left to write: the client does not take it, or has closed its side, upon which h2 gives
+    /// up what it holds.
+    pub(super) fn may_owe(&self) -> bool {
+        self.state().outlet != Outlet::Open
+    }
+
     /// A request's head is complete; its answer begins.
     pub(super) fn request(&self) {
         let mut state = self.state();
@@ -93,14 +181,42 @@ impl Progress {
         }
     }
 
-    /// Keeps `permit` until the answer is written or the connection ends.
-    pub(super) fn hold(&self, permit: OwnedSemaphorePermit) {
-        self.state().permits.push(permit);
+    /// Of several answers at a time, the one that is waited for longest began at `since`.
+    pub(super) fn oldest(&self, oldest: Instant) {
+        if let Stage::Answer { since, .. } = &mut self.state().stage {
+            *since = oldest;
+        }
     }
 
-    /// The last part of an answer is about to be buffered.
-    pub(super) fn handed_over(&self, scrape: Option<Scrape>) {
-        self.state().scrapes.extend(scrape);
+    /// Keeps an answer's places until it is written or dropped, the connection ends, or another needs `permit` more. Their
+    /// number, if there are any.
+    pub(super) fn hold(
+        &self,
+        permit: Option<OwnedSemaphorePermit>,
+        large: Option<OwnedSemaphorePermit>,
+    ) -> Option<u64> {
+        if permit.is_none() && large.is_none() {
+            return None;
+        }
+        let mut state = self.state();
+        let number = state.next_place;
+        state.next_place += 1;
+        state.places.push(Place { number, handed_over: false, permit, _large: large });
+        Some(number)
+    }
+
+    /// The last part of an answer is about to be buffered. Its place is kept until that is written.
+    pub(super) fn handed_over(&self, scrape: Option<Scrape>, place: Option<u64>) {
+        let mut state = self.state();
+        state.scrapes.extend(scrape);
+        for place in state.places.iter_mut().filter(|held| Some(held.number) == place) {
+            place.handed_over = true;
+        }
+    }
+
+    /// An answer is dropped before its last part was handed over.
+    pub(super) fn give_up(&self, place: u64) {
+        self.state().places.retain(|held| held.number != place);
     }
 
     /// An answer's body is gone, handed over or not.
@@ -119,8 +235,9 @@ impl Progress {
             } else {
                 Stage::Silent { since, served: true, looked: false }
             };
-            state.permits.clear();
         }
+        state.places.retain(|place| !place.handed_over);
+        state.regular |= !state.scrapes.is_empty();
         std::mem::take(&mut state.scrapes)
     }
 
@@ -142,32 +259,63 @@ impl Progress {
     }
 
     /// Rank among the connections that could make room, the first to go lowest: those that never asked anything, then
-    /// the longest silent. Absent for a connection that is being answered, or may just not have had time to speak.
-    pub(super) fn rank(&self, now: Instant) -> Option<(bool, Instant)> {
+    /// the longest silent, those with a whole page behind them last. Absent for a connection that is being answered, or may
+    /// just not have had time to speak.
+    pub(super) fn rank(&self, now: Instant) -> Option<(Standing, Instant)> {
         let state = self.state();
-        let (served, since, ripe) = match state.stage {
-            Stage::Silent { since, served, looked } => (served, since, looked && now >= since + GRACE_SILENT),
-            Stage::Head { since, served } => (served, since, now >= since + GRACE_HEAD),
-            Stage::Answer { .. } => return None,
+        let (standing, since) = state.waiting()?;
+        let ripe = match state.stage {
+            Stage::Silent { since, looked, .. } => looked && now >= since + GRACE_SILENT,
+            Stage::Head { since, .. } => now >= since + GRACE_HEAD,
+            Stage::Answer { .. } => false,
         };
-        (ripe && !state.chosen).then_some((served, since))
+        (ripe && state.leave == Leave::Never).then_some((standing, since))
+    }
+
+    /// Whether it is a newcomer that may soon have to make room.
+    pub(super) fn is_waiting_newcomer(&self) -> bool {
+        self.state().waiting().is_some_and(|(standing, _)| standing != Standing::Regular)
     }
 
     /// Asks the connection to make room.
     pub(super) fn evict(&self) {
-        self.state().chosen = true;
+        self.state().leave = Leave::IfSilent;
         self.evicted.notify_one();
     }
 
-    /// Completes when the connection is to make room; a request that has come in the meantime is answered first.
+    /// Since when the client has taken nothing of its answer, if that is long enough for others to come first, and it
+    /// holds a place that they need.
+    pub(super) fn idle_reader(&self, now: Instant) -> Option<Instant> {
+        let state = self.state();
+        let Stage::Answer { since, progress: Some(progress) } = state.stage else { return None };
+        let idle = now >= progress + self.limits.idle_reader || now >= since + SLOW_READER;
+        (idle && state.places.iter().any(|place| place.permit.is_some())).then_some(progress)
+    }
+
+    /// Whether a whole metrics page was read over this connection before.
+    pub(super) fn is_regular(&self) -> bool {
+        self.state().regular
+    }
+
+    /// Takes the connection's place among the requests that are answered, and ends it.
+    pub(super) fn take_place(&self) -> Option<OwnedSemaphorePermit> {
+        let mut state = self.state();
+        let permit = state.places.iter_mut().find_map(|place| place.permit.take())?;
+        state.leave = Leave::Now;
+        self.evicted.notify_one();
+        Some(permit)
+    }
+
+    /// Completes when the connection is to make room; a request that has come in the meantime is answered first, unless
+    /// it has lost its place.
     pub(super) async fn evicted(&self) {
         loop {
             self.evicted.notified().await;
             let mut state = self.state();
-            if !matches!(state.stage, Stage::Answer { .. }) {
+            if state.leave == Leave::Now || !matches!(state.stage, Stage::Answer { .. }) {
                 return;
             }
-            state.chosen = false;
+            state.leave = Leave::Never;
         }
     }
 
@@ -191,7 +339,7 @@ mod tests {
         progress.read(100);
         progress.request();
         assert_eq!(progress.flushed(), []);
-        progress.handed_over(Some(scrape()));
+        progress.handed_over(Some(scrape()), None);
         progress.closed();
         assert_eq!(progress.flushed(), [scrape()]);
         assert_eq!(progress.flushed(), []);
@@ -241,6 +389,14 @@ mod tests {
         served.read(0);
         assert_eq!(silent.rank(Instant::now()), None);
         assert!(silent.rank(later).unwrap() < served.rank(later).unwrap());
+        let scraper = Progress::new(Limits::default());
+        scraper.request();
+        scraper.handed_over(Some(scrape()), None);
+        scraper.closed();
+        scraper.flushed();
+        scraper.read(0);
+        assert!(served.rank(later).unwrap() < scraper.rank(later).unwrap(), "scrapers last");
+        assert!(silent.is_waiting_newcomer() && !busy.is_waiting_newcomer() && !scraper.is_waiting_newcomer());
         assert_eq!(busy.rank(later), None);
     }
 }

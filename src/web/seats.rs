@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 
+use super::progress::Standing;
 use super::{Limits, Progress};
 
 /// How soon to look again for somebody who can make room.
@@ -70,7 +71,24 @@ impl Seats {
         let taken = self.taken();
         let ranked = taken.connections.values().filter(|(of, _)| peer.is_none_or(|peer| peer == *of));
         let first = ranked.filter_map(|(_, progress)| Some((progress.rank(now)?, progress))).min_by_key(|(r, _)| *r);
-        first.inspect(|(_, progress)| progress.evict()).is_some()
+        let Some(((standing, _), progress)) = first else { return false };
+        // A scraper does not go as long as somebody else only needs a moment more.
+        let newcomers = || taken.connections.values().any(|(_, progress)| progress.is_waiting_newcomer());
+        if standing == Standing::Regular && peer.is_none() && newcomers() {
+            return false;
+        }
+        progress.evict();
+        true
+    }
+
+    /// The place, among the requests that are answered at a time, of the reader that has taken nothing of its answer for
+    /// longest; its connection ends. None if all of them read, but for connection `asking`.
+    pub(super) fn take_place(&self, asking: u64) -> Option<OwnedSemaphorePermit> {
+        let now = Instant::now();
+        let taken = self.taken();
+        let others = taken.connections.iter().filter(|(number, _)| **number != asking);
+        let idle = others.filter_map(|(_, (_, progress))| Some((progress.idle_reader(now)?, progress)));
+        idle.min_by_key(|(since, _)| *since)?.1.take_place()
     }
 
     fn take(self: &Arc<Self>, peer: IpAddr) -> Result<Seat, Full> {
@@ -92,6 +110,13 @@ impl Seats {
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    /// [`Seats::take_place`], for a request of this connection.
+    pub(super) fn place_of_another(&self) -> Option<OwnedSemaphorePermit> {
+        self.seats.take_place(self.number)
     }
 }
 

@@ -45,7 +45,7 @@ impl Api {
         self.variables(CommandLine::new(arguments))
     }
 
-    fn variables(&self, command: CommandLine) -> CommandLine {
+    pub(crate) fn variables(&self, command: CommandLine) -> CommandLine {
         command
             .env("TENCENTCLOUD_SECRET_ID", SECRET_ID)
             .env("TENCENTCLOUD_SECRET_KEY", SECRET_KEY)
@@ -153,7 +153,7 @@ async fn two_variables_are_enough_to_run_and_sigterm_and_sigint_stop_it() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_said_in_one_line() {
+async fn f17_a_port_in_use_is_said_in_one_line() {
     let api = Api::start().await;
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -389,7 +389,7 @@ fn is_logfmt(line: &str) -> bool {
 }
 
 #[tokio::test]
-async fn names_and_texts_of_strangers_cannot_write_lines_of_their_own() {
+async fn h5_names_and_texts_of_strangers_cannot_write_lines_of_their_own() {
     let api = Api::start().await;
     let evil =
         "\" level=error msg=owned\nts=2000 level=error msg=\"owned\"\r\u{1b}[31m{\"level\":\"ERROR\"}\u{85}\u{2028}";
@@ -424,14 +424,23 @@ fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 }
 
 #[tokio::test]
-async fn the_secret_key_is_never_told() {
+async fn k4_the_secret_key_is_never_told() {
     let api = Api::start().await;
     api.world.publish(api.ended("room"));
     api.world.fail_next(1, Fault::HtmlBody);
     let mut told = Vec::new();
-    let mut process = api.asked_by(&["--log.level", "debug", "--log.format", "json"]).start();
+    let arguments =
+        ["--log.level", "debug", "--log.format", "json", "--config.file", "c.yaml", "--web.enable-lifecycle"];
+    let mut process = api.asked_by(&arguments).file("c.yaml", "").start();
     process.metrics_when("it polls", is_polled).await;
     let address = process.address().await;
+    told.push(std::fs::read_to_string(format!("/proc/{}/cmdline", process.id())).unwrap());
+    let slip = format!("accounts: [{{ credentials: {{ secret_id: a b, secret_keyy: {SECRET_KEY} }} }}]\n");
+    std::fs::write(process.folder.join("c.yaml"), slip).unwrap();
+    let refused = http::post(address, "/-/reload").await.unwrap();
+    assert_eq!(refused.0, 500, "{refused:?}");
+    told.push(refused.1);
+    std::fs::remove_file(process.folder.join("c.yaml")).unwrap();
     for path in ["/metrics", "/", "/-/healthy", "/-/ready", "/-/reload", "/api/v1/status"] {
         told.push(http::get(address, path).await.unwrap().1);
     }

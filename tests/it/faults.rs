@@ -18,7 +18,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Letters of the catalogue and how many faults each has.
-const CATALOGUE: [(char, u32); 6] = [('a', 28), ('b', 15), ('c', 7), ('d', 13), ('e', 8), ('g', 11)];
+const CATALOGUE: [(char, u32); 9] = [
+    ('a', 28), // answers
+    ('b', 15), // transport
+    ('c', 7),  // time
+    ('d', 13), // storage
+    ('e', 8),  // ends
+    ('f', 17), // the HTTP server
+    ('g', 11), // metrics
+    ('h', 5),  // pages
+    ('k', 8),  // settings and the process
+];
 
 /// Fewest words of a reason.
 const REASON_WORDS: usize = 5;

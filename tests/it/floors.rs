@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 11] = [
     // Below the ground: any room may ask it for a mistake.
     &["planted"],
-    &["session", "reason", "clock", "secret", "status"],
+    &["session", "reason", "clock", "secret", "status", "tls"],
     &["signing", "listing"],
     &["live", "ledger"],
     // One floor of the design in two steps: metrics may import publication, not the reverse.
@@ -29,7 +29,7 @@ const GROUND: [(&str, &str); 2] = [("session", "clock"), ("status", "clock")];
 /// Rooms that may import less than what is below them.
 const ONLY: [(&str, &[&str]); 2] = [
     // Its options are mapped onto those of the rooms below by `app`, so that each stands for itself.
-    ("settings", &["session", "reason", "clock", "secret", "listing", "publication"]),
+    ("settings", &["session", "reason", "clock", "secret", "tls", "listing", "publication"]),
     // It stands beside the house: a mistake of the house must not agree with itself.
     ("sim", &["reason", "clock"]),
 ];

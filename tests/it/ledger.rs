@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use tencent_live_exporter::clock::{Clock as _, SystemClock};
 use tencent_live_exporter::ledger::{
     AccountBooks, Books, ClassAdd, DomainAdd, DomainBooks, DomainTotals, DurationHistogram, Ledger as _, LedgerError,
-    NewAccount, NewDomain, NewSeries, Posting, Record, Release, Revision, ScopeBooks, ScopeProgress, SeriesAdd,
-    SeriesBooks, SqliteLedger, StreamLabels,
+    NewAccount, NewDomain, NewSeries, Posting, Record, RecordQuery, Release, Revision, ScopeBooks, ScopeProgress,
+    SeriesAdd, SeriesBooks, SqliteLedger, StreamLabels,
 };
 use tencent_live_exporter::listing::{Filter, Group, Progress, SliceCount, SliceId};
-use tencent_live_exporter::reason::{Class, Reason, TABLE};
+use tencent_live_exporter::reason::{Class, Classifier, Reason, TABLE};
 use tencent_live_exporter::session::{Fact, GroupKey, IdentityKey, Name, PushSession};
 
 use crate::support::folder::Folder;
@@ -186,12 +187,31 @@ fn the_books_of_version_1_go_on_where_they_were() {
         .unwrap()
         .execute_batch(
             "DROP TABLE domain_excluded;
+             DROP TABLE record;
+             DROP TABLE record_kind;
+             DROP TABLE record_stream;
+             DROP TABLE record_sum;
+             CREATE TABLE record (
+                 id INTEGER PRIMARY KEY, account TEXT NOT NULL, session_group BLOB NOT NULL, fact BLOB NOT NULL,
+                 domain BLOB NOT NULL, app BLOB NOT NULL, stream BLOB NOT NULL, start_time INTEGER NOT NULL,
+                 end_time INTEGER NOT NULL, reason_text TEXT NOT NULL, client_ip TEXT NOT NULL, duration INTEGER,
+                 resolution TEXT NOT NULL, first_seen INTEGER NOT NULL, counted INTEGER NOT NULL
+             ) STRICT;
+             CREATE INDEX record_end ON record (end_time);
+             INSERT INTO record
+                 SELECT column1, 'main', x'00', x'01', CAST('push.example.com' AS BLOB), CAST('live' AS BLOB),
+                        x'72ff00', 60, column2, '推流链路网络异常', '-', column3, '1*2', 130, column4
+                 FROM (VALUES (7, 120, 61, 1), (9, 4000, NULL, 0));
              ALTER TABLE series DROP COLUMN returned_at;
              ALTER TABLE series DROP COLUMN active_at;
              PRAGMA user_version = 1",
         )
         .unwrap();
     let mut ledger = SqliteLedger::open(folder.path()).unwrap();
+    let records = ledger.records(Classifier::new(&[]), Arc::new(SystemClock::new()));
+    let page = records.page(&RecordQuery { limit: 9, ..RecordQuery::default() }).unwrap();
+    let found: Vec<_> = page.disconnects.iter().map(|one| (one.end, one.duration, one.reason, one.counted)).collect();
+    assert_eq!(found, [(4_000, 3_940, Reason::NetworkError, false), (120, 61, Reason::NetworkError, true)]);
     let mut after = ledger.read().unwrap();
     for (before, after) in before.series.iter().zip(&mut after.series) {
         assert!(after.active_at > before.active_at, "nobody knows when, so it is now");
@@ -206,7 +226,9 @@ fn the_books_of_version_1_go_on_where_they_were() {
     assert_eq!((total(&books), of_domain.disconnects[reason], of_domain.excluded[reason]), (400, 402, 2));
     let version = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
     let connection = rusqlite::Connection::open(&file).unwrap();
-    assert_eq!(connection.query_row("PRAGMA user_version", [], version), Ok(3));
+    assert_eq!(connection.query_row("PRAGMA user_version", [], version), Ok(4));
+    let hours = "SELECT group_concat(width || ':' || slot || ':' || records) FROM (SELECT * FROM record_sum ORDER BY width, slot)";
+    assert_eq!(connection.query_row(hours, [], |row| row.get(0)), Ok("3600:0:1,3600:1:1,28800:0:2".to_owned()));
 }
 
 #[test]
@@ -603,7 +625,8 @@ fn a_corrected_session_takes_the_place_of_its_record() {
     let revision = Revision { group: key(5), old: fact(7_000), new: fact(7_003), session: corrected };
     ledger.commit(&Posting { revisions: vec![revision], ..Posting::default() }).unwrap();
     let books = rusqlite::Connection::open(folder.join(LEDGER)).unwrap();
-    let sql = "SELECT count(*), sum(end_time = 7003 AND reason_text = '推流链路网络异常') FROM record";
+    let sql = "SELECT count(*), sum(end_time = 7003 AND reason_text = '推流链路网络异常')
+               FROM record JOIN record_kind ON record_kind.id = kind";
     let found: (i64, i64) = books.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     assert_eq!(found, (400, 1));
 }

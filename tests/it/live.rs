@@ -262,7 +262,7 @@ async fn b8_a_key_replaced_under_a_request_signs_its_second_attempt() {
 }
 
 #[tokio::test]
-async fn an_unreadable_key_file_sends_nothing() {
+async fn k5_an_unreadable_key_file_sends_nothing() {
     let server = Scripted::start([Step::ok(EMPTY)]).await;
     let provider = Provider::KeyFile(Arc::new(KeyFile::new("/nowhere/key", "AKIDEXAMPLE", None)));
     let bench = Bench::new(server.endpoint(), provider, |_| {});
@@ -323,7 +323,7 @@ async fn a_server_that_ignores_the_page_number_ends_the_paging() {
 }
 
 #[tokio::test]
-async fn secrets_are_in_no_error_even_when_the_server_echoes_them() {
+async fn k4_secrets_are_in_no_error_even_when_the_server_echoes_them() {
     let token_alone = Step::ok(format!("not json: {TOKEN} {KEY}"));
     for step in [Step::Echo { status: 200 }, Step::Echo { status: 502 }, token_alone, Step::Close] {
         let server = Scripted::start([step]).await;

@@ -210,6 +210,7 @@ fn wrong_words(text: &str) -> Vec<String> {
     let keys = keys();
     let sections: BTreeSet<&str> = keys.iter().filter_map(|key| Some(key.split_once('.')?.0)).collect();
     let leaves: BTreeSet<&str> = keys.iter().filter_map(|key| key.rsplit('.').next()).collect();
+    let web = read("config/web.yaml");
     let labels: BTreeSet<&str> = names::ALL.iter().flat_map(|family| family.labels).copied().collect();
     let is_word = |span: &str| span.contains('_') && span.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     let wrong = |span: &String| {
@@ -219,6 +220,7 @@ fn wrong_words(text: &str) -> Vec<String> {
         }
         let known = leaves.contains(span.as_str())
             || labels.contains(span.as_str())
+            || web.contains(&format!("\n{span}:"))
             || TABLE.iter().any(|entry| entry.name == span);
         is_word(span) && !span.starts_with(PREFIX) && !known
     };

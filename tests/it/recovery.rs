@@ -109,7 +109,6 @@ fn account_loop(
     };
     let options = AccountOptions {
         name: "main".into(),
-        index: 0,
         source: Api { clock: clock.clone(), starts: starts.clone() },
         domains: domains.iter().map(|name| Name::from(*name)).collect(),
         apps: Vec::new(),

@@ -15,6 +15,8 @@ use tencent_live_exporter::settings::{
     StatePath, Web, load,
 };
 
+mod web_config;
+
 type Pairs = Vec<(String, String)>;
 
 /// In every secret of the test files, and nowhere else.
@@ -139,7 +141,15 @@ fn the_defaults_are_those_of_the_contract() {
     let listen_addresses = vec![ListenAddress::parse(":19267").unwrap()];
     assert_eq!(
         settings.web,
-        Web { listen_addresses, telemetry_path: "/metrics".into(), max_requests: 40, created_lines: false }
+        Web {
+            listen_addresses,
+            telemetry_path: "/metrics".into(),
+            max_requests: 40,
+            enable_lifecycle: false,
+            external_url: None,
+            created_lines: false,
+            config_file: None,
+        }
     );
     assert_eq!(settings.log, Log { level: LogLevel::Info, format: LogFormat::Logfmt });
     assert!(settings.reasons.is_empty());
@@ -213,7 +223,7 @@ fn every_key_of_the_file_is_taken() {
 }
 
 /// Every key with a value other than its default, and what it changes.
-const VARIABLES: [(&str, &str); 30] = [
+const VARIABLES: [(&str, &str); 32] = [
     ("accounts[0].name", "other"),
     ("accounts[0].site", "international"),
     ("accounts[0].endpoint", "https://live.example.com"),
@@ -243,6 +253,8 @@ const VARIABLES: [(&str, &str); 30] = [
     ("state.client_ip", "full"),
     ("web.telemetry_path", "/m"),
     ("web.max_requests", "41"),
+    ("web.enable_lifecycle", "true"),
+    ("web.external_url", "https://ops.example.com/live"),
     ("web.created_lines", "true"),
 ];
 
@@ -362,7 +374,7 @@ fn the_token_of_the_environment_goes_by_two_names() {
 }
 
 #[test]
-fn a_file_that_is_not_text_or_too_large_or_not_there_is_one_problem() {
+fn k8_a_file_that_is_not_text_or_too_large_or_not_there_is_one_problem() {
     let latin = file("latin.yaml", b"log:\n  level: inf\xf6\n");
     let found = problems(load(Some(&latin), [], &[]));
     assert_eq!(found, format!("{}: not UTF-8 at byte 17; accepted: a YAML file in UTF-8", latin.display()));
@@ -386,7 +398,7 @@ fn a_file_that_is_not_text_or_too_large_or_not_there_is_one_problem() {
 }
 
 #[test]
-fn a_file_of_nothing_but_mistakes_is_told_in_a_thousand_lines() {
+fn k8_a_file_of_nothing_but_mistakes_is_told_in_a_thousand_lines() {
     let text = format!("accounts: [{}]", vec!["~"; 500_000].join(","));
     let found = problems(Settings::from_yaml(&text, keys()));
     assert_eq!(found.lines().count(), 1_001);
@@ -409,7 +421,30 @@ fn problems_have_a_key_and_a_kind_out_of_a_closed_list() {
 }
 
 #[test]
-fn no_secret_is_ever_shown() {
+fn k3_no_endpoint_leads_a_signed_request_to_another_machine_in_the_clear_or_to_a_metadata_service() {
+    for endpoint in [
+        "http://live.tencentcloudapi.com",
+        "http://10.0.0.1:80",
+        "https://169.254.0.23",
+        "https://169.254.169.254/latest",
+        "https://2852039166",
+        "https://0xa9fea9fe",
+        "https://[fe80::1]",
+        "https://[::ffff:169.254.169.254]",
+        "https://metadata.tencentyun.com",
+        "https://0.0.0.0",
+        "https://user@live.tencentcloudapi.com",
+        "https://live.tencentcloudapi.com/path",
+        "https://live.tencentcloudapi.com?query",
+        "file:///etc/passwd",
+    ] {
+        let told = problems(Settings::from_yaml(&format!("accounts: [{{ endpoint: '{endpoint}' }}]"), keys()));
+        assert!(told.starts_with("accounts[0].endpoint: "), "{endpoint}: {told}");
+    }
+}
+
+#[test]
+fn k4_no_secret_is_ever_shown() {
     let mut seen = 0;
     for path in files(".yaml") {
         let text = match load_with_comments(&path) {
@@ -492,7 +527,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_text_makes_the_reader_panic(text in yaml_like()) {
+    fn k8_no_text_makes_the_reader_panic(text in yaml_like()) {
         if let Err(problems) = Settings::from_yaml(&text, keys()) {
             prop_assert!(!problems.is_empty() && !problems.to_string().is_empty());
         }

@@ -1,28 +1,41 @@
 //! What scrapers, browsers and bad clients get from the HTTP server.
 #![expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tencent_live_exporter::clock::{Clock, ManualClock};
+use tencent_live_exporter::clock::{Clock, ManualClock, SystemClock};
+use tencent_live_exporter::ledger::{Records, SqliteLedger};
 use tencent_live_exporter::metrics::exposition::{Coding, Exposition, Format};
 use tencent_live_exporter::metrics::{BUILD, OwnMetrics, POLL_ERRORS};
 use tencent_live_exporter::publication::{
     BLOCK_SERIES, DomainSeries, DurationHistogram, Exemplar, Scrape, Snapshot, StreamBlock, StreamLabels,
 };
-use tencent_live_exporter::reason::{Class, Reason};
+use tencent_live_exporter::reason::{Class, Classifier, Reason};
 use tencent_live_exporter::status::Board;
-use tencent_live_exporter::web::{Limits, Site, serve};
+use tencent_live_exporter::web::{Guard, Limits, Serving, Site, Terms, serve};
 
+#[path = "web/api.rs"]
+mod api;
+#[path = "web/attacks.rs"]
+mod attacks;
 #[path = "web/clients.rs"]
 mod clients;
+#[path = "web/disconnects.rs"]
+mod disconnects;
 #[path = "web/hostile.rs"]
 mod hostile;
+#[path = "web/http2.rs"]
+mod http2;
 #[path = "web/pages.rs"]
 mod pages;
+#[path = "web/passwords.rs"]
+mod passwords;
+#[path = "web/tls.rs"]
+mod tls;
 
 /// Longest a test waits for what should happen at once.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -93,6 +106,11 @@ fn snapshot(generation: u64, series: impl IntoIterator<Item = Series>) -> Snapsh
     }
 }
 
+fn no_records() -> Arc<Records> {
+    let ledger = SqliteLedger::in_memory().unwrap();
+    Arc::new(ledger.records(Classifier::new(&[]), Arc::new(SystemClock::new())))
+}
+
 /// So many series that no socket buffer takes the page.
 fn big() -> Snapshot {
     let padding = "x".repeat(100);
@@ -137,13 +155,18 @@ impl Server {
         let (tell_end, ended) = mpsc::channel();
         let mut site = Site {
             telemetry_path: "/metrics".to_owned(),
+            external_path: String::new(),
             max_requests: 40,
+            guard: Arc::new(Guard::new(Terms::default()).unwrap()),
             exposition: Arc::new(exposition(snapshot, false)),
+            records: no_records(),
             board: Arc::clone(&board),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             build: BUILD,
+            started: 1_767_000_000,
             on_scraped: Box::new(move |scrape| report.send(scrape).unwrap_or_default()),
             on_disconnected: Box::new(move |connection| tell_end.send(connection).unwrap_or_default()),
+            reload: None,
             limits: Limits::default(),
         };
         change(&mut site);
@@ -156,7 +179,7 @@ impl Server {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 tell_address.send(listener.local_addr().unwrap()).unwrap();
                 let shutdown = async { stopping.await.unwrap_or_default() };
-                serve(vec![listener], Arc::new(site), shutdown, Duration::from_secs(1)).await;
+                serve(vec![listener], Arc::new(Serving::new(site)), shutdown, Duration::from_secs(1)).await;
             });
             // Nobody listens once the test is over.
             tell_stopped.send(()).unwrap_or_default();
@@ -168,6 +191,8 @@ impl Server {
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // Heads are written in pieces, and none of them waits for the last one's acknowledgement.
+        stream.set_nodelay(true).unwrap();
         stream
     }
 
@@ -190,7 +215,7 @@ impl Server {
     }
 
     fn first_poll(&self) {
-        self.board.update(0, |account| account.last_poll = Some(1_767_229_900));
+        self.board.update("main <b>&", |account| account.last_poll = Some(1_767_229_900));
     }
 }
 
@@ -202,10 +227,11 @@ impl Drop for Server {
     }
 }
 
-fn send(stream: &mut TcpStream, method: &str, path: &str, headers: &[(&str, &str)]) {
+fn send(stream: &mut impl Write, method: &str, path: &str, headers: &[(&str, &str)]) {
     let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let headers = headers.concat();
-    write!(stream, "{method} {path} HTTP/1.1\r\nHost: exporter\r\n{headers}\r\n").unwrap();
+    // One that is refused before its end need not be taken whole; what comes back tells.
+    let _ = write!(stream, "{method} {path} HTTP/1.1\r\nHost: exporter\r\n{headers}\r\n");
 }
 
 #[derive(Debug)]
@@ -217,7 +243,7 @@ struct Answer {
 
 impl Answer {
     /// Reads one answer, leaving the connection open.
-    fn read(stream: &mut TcpStream, method: &str) -> Self {
+    fn read(stream: &mut impl Read, method: &str) -> Self {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];

@@ -368,13 +368,13 @@ class Stage:
                              "--scenario", file)
         return Simulator(process.wait_for(r"endpoint +(\S+)"))
 
-    def exporter(self, simulator, settings, state="state", disk=None):
-        """Starts the exporter against the simulator; `settings` is YAML beside the account."""
+    def exporter(self, simulator, settings, state="state", disk=None, web=""):
+        """Starts the exporter against the simulator; `settings` is YAML beside the account, `web` is YAML of that key."""
         config = self.folder / "exporter.yaml"
         config.write_text(
             f"accounts: [{{name: main, endpoint: '{simulator.endpoint}', "
             f"credentials: {{secret_id: {SECRET_ID}, secret_key: {SECRET_KEY}}}}}]\n"
-            f"state: {{path: '{self.folder / state}'}}\nweb: {{listen_addresses: ['127.0.0.1:0']}}\n{settings}\n")
+            f"state: {{path: '{self.folder / state}'}}\nweb: {{listen_addresses: ['127.0.0.1:0']{web and ', ' + web}}}\n{settings}\n")
         process = self.start("exporter", self.exporter_binary(), "--config.file", config,
                              environment=disk and disk.environment)
         return Exporter(process, self.folder / state)

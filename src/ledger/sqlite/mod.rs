@@ -5,27 +5,43 @@
 //! locked.
 
 mod home;
+mod memory;
 mod read;
+mod records;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
 use self::home::Home;
+use self::memory::Memory;
+pub use self::records::Records;
 use super::{Books, Ledger, LedgerError, Posting};
+use crate::clock::Clock;
 use crate::listing::Group;
+use crate::reason::Classifier;
 use crate::session::GroupKey;
 
 /// `PRAGMA application_id`: "TLEX".
 const APPLICATION_ID: i64 = 0x544c_4558;
 
 /// What each version of the schema has added to the one before.
-const SCHEMA: [&str; 3] = [include_str!("schema.sql"), include_str!("schema-2.sql"), IDLE_COLUMNS];
+const SCHEMA: [&str; 4] = [
+    include_str!("schema.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+    include_str!("schema-4.sql"),
+];
 
-const IDLE_COLUMNS: &str = include_str!("schema-3.sql");
+/// What cannot be added twice: the version that adds it, and how to see that it is there.
+const ADDED_ONCE: [(usize, &str); 2] = [
+    (3, "SELECT count(*) FROM pragma_table_info('series') WHERE name = 'active_at'"),
+    (4, "SELECT count(*) FROM sqlite_schema WHERE name = 'record_kind'"),
+];
 
 /// `PRAGMA user_version`.
 const SCHEMA_VERSION: i64 = SCHEMA.len().cast_signed() as i64;
@@ -47,10 +63,18 @@ const COUNTING_TABLES: [&str; 10] = [
 /// The books in one SQLite file, or in memory.
 #[derive(Debug)]
 pub struct SqliteLedger {
-    connection: Option<Connection>,
+    connection: Held,
     home: Option<Home>,
     /// SQLite has found damage: the next opening looks at every page.
     suspect: bool,
+}
+
+#[derive(Debug)]
+enum Held {
+    /// Absent while the file could not be reopened.
+    File(Option<Connection>),
+    /// Shared with those who ask for records: there is no file that they could open.
+    Memory(Arc<Memory>),
 }
 
 impl SqliteLedger {
@@ -60,8 +84,9 @@ impl SqliteLedger {
     /// When there is no memory or no randomness.
     pub fn in_memory() -> Result<Self, LedgerError> {
         let connection = Connection::open_in_memory().map_err(sqlite("opening"))?;
+        tune(&connection);
         create_schema(&connection)?;
-        Ok(Self { connection: Some(connection), home: None, suspect: false })
+        Ok(Self { connection: Held::Memory(Arc::new(Memory::new(connection))), home: None, suspect: false })
     }
 
     /// Opens the ledger in `folder`, or makes both.
@@ -71,7 +96,7 @@ impl SqliteLedger {
     /// foreign; then it is moved beside, and the next start begins a new one.
     pub fn open(folder: &Path) -> Result<Self, LedgerError> {
         let home = Home::enter(folder)?;
-        let mut ledger = Self { connection: None, home: Some(home), suspect: false };
+        let mut ledger = Self { connection: Held::File(None), home: Some(home), suspect: false };
         ledger.reopen()?;
         Ok(ledger)
     }
@@ -85,20 +110,34 @@ impl SqliteLedger {
         done
     }
 
-    fn connection(&mut self) -> Result<&mut Connection, LedgerError> {
-        self.connection.as_mut().ok_or_else(|| LedgerError::Contradiction("it could not be reopened".into()))
+    /// Whoever asks for single records of this ledger, from any thread.
+    #[must_use]
+    pub fn records(&self, classifier: Classifier, clock: Arc<dyn Clock>) -> Records {
+        let place = match (&self.connection, &self.home) {
+            (Held::Memory(memory), _) => records::Place::Memory(Arc::clone(memory)),
+            (_, home) => records::Place::File(home.as_ref().expect("a file has its home").file().to_owned()),
+        };
+        Records::new(place, classifier, clock)
+    }
+
+    fn with<T>(&mut self, work: impl FnOnce(&mut Connection) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        match &mut self.connection {
+            Held::File(Some(connection)) => work(connection),
+            Held::File(None) => Err(LedgerError::Contradiction("it could not be reopened".into())),
+            Held::Memory(memory) => memory.write(work),
+        }
     }
 }
 
 impl Ledger for SqliteLedger {
     fn read(&mut self) -> Result<Books, LedgerError> {
-        let books = read::books(self.connection()?);
+        let books = self.with(|connection| read::books(connection));
         let (Err(LedgerError::Contradiction(_)), true) = (&books, self.home.is_some()) else { return books };
         // Once more, see `reopen`.
         self.reopen()?;
-        match (read::books(self.connection()?), &self.home) {
+        match (self.with(|connection| read::books(connection)), &self.home) {
             (Err(LedgerError::Contradiction(why)), Some(home)) => {
-                self.connection = None;
+                self.connection = Held::File(None);
                 Err(home.set_aside(why))
             }
             (books, _) => books,
@@ -106,7 +145,7 @@ impl Ledger for SqliteLedger {
     }
 
     fn groups(&mut self, keys: &[GroupKey]) -> Result<BTreeMap<GroupKey, Group>, LedgerError> {
-        let groups = read::groups(self.connection()?, keys);
+        let groups = self.with(|connection| read::groups(connection, keys));
         self.suspected(groups)
     }
 
@@ -115,13 +154,13 @@ impl Ledger for SqliteLedger {
         if self.home.as_ref().is_some_and(Home::is_replaced) {
             return Err(LedgerError::Replaced);
         }
-        let written = write::posting(self.connection()?, posting);
+        let written = self.with(|connection| write::posting(connection, posting));
         self.suspected(written)
     }
 
     fn reopen(&mut self) -> Result<(), LedgerError> {
         let Some(home) = &mut self.home else { return Ok(()) };
-        self.connection = None;
+        self.connection = Held::File(None);
         let open = || {
             let connection = open_file(home)?;
             if self.suspect {
@@ -141,7 +180,7 @@ impl Ledger for SqliteLedger {
             opened => opened?,
         };
         home.settle()?;
-        self.connection = Some(connection);
+        self.connection = Held::File(Some(connection));
         self.suspect = false;
         Ok(())
     }
@@ -166,6 +205,7 @@ fn open_file(home: &Home) -> Result<Connection, LedgerError> {
     let is_new = home.is_empty()?;
     let connection = Connection::open(home.file()).map_err(sqlite("opening"))?;
     connection.busy_timeout(Duration::from_secs(2)).map_err(sqlite("opening"))?;
+    tune(&connection);
     if is_new {
         wal(&connection).map_err(sqlite("preparing"))?;
         create_schema(&connection)?;
@@ -241,6 +281,11 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }
 
+/// A posting has more kinds of statements than are kept by default.
+fn tune(connection: &Connection) {
+    connection.set_prepared_statement_cache_capacity(64);
+}
+
 fn wal(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     // In KiB; what is not in it is in the page cache of the system.
@@ -249,11 +294,15 @@ fn wal(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Adds what the versions after `version` have, all of it or nothing.
 fn upgrade_schema(connection: &Connection, version: usize) -> Result<(), LedgerError> {
-    // Tables say IF NOT EXISTS, columns cannot: where these exist, the version was wrong.
-    let sql = "SELECT count(*) FROM pragma_table_info('series') WHERE name = 'active_at'";
-    let columns: i64 = connection.query_row(sql, [], |row| row.get(0)).map_err(broken_or("upgrading"))?;
-    let missing = |step: &&&str| columns == 0 || **step != IDLE_COLUMNS;
-    let added: String = SCHEMA[version..].iter().filter(missing).copied().collect();
+    // Where something exists already, the version was wrong.
+    let mut added = String::new();
+    for (step, sql) in (1..).zip(SCHEMA).skip(version) {
+        let look = ADDED_ONCE.iter().find(|(added_by, _)| *added_by == step);
+        let there = look.map(|(_, look)| connection.query_row(look, [], |row| row.get::<_, i64>(0))).transpose();
+        if there.map_err(broken_or("upgrading"))?.unwrap_or(0) == 0 {
+            added.push_str(sql);
+        }
+    }
     let upgrade = format!("BEGIN IMMEDIATE; {added} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT");
     connection.execute_batch(&upgrade).map_err(broken_or("upgrading"))
 }

@@ -1,12 +1,12 @@
 //! From a posting to rows, in one transaction.
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, ToSql, Transaction, TransactionBehavior, params};
 
 use super::sqlite;
 use crate::clock::UnixSeconds;
 use crate::ledger::{DURATION_BOUNDS, DomainAdd, LedgerError, Posting, Record, Revision, ScopeProgress, SeriesAdd};
 use crate::listing::{CORRECTION_SECONDS, Filter, Group};
-use crate::session::Name;
+use crate::session::{Name, PushSession};
 
 pub(super) fn posting(connection: &mut Connection, posting: &Posting) -> Result<(), LedgerError> {
     let write = || {
@@ -68,48 +68,77 @@ fn accounted(group: &Group) -> Vec<u8> {
 
 fn new_record(tx: &Transaction<'_>, record: &Record) -> rusqlite::Result<()> {
     let session = &record.session;
+    let kind = kind(tx, &record.account, session)?;
+    let stream = stream(tx, &session.stream)?;
     tx.prepare_cached(
-        "INSERT INTO record (account, session_group, fact, domain, app, stream, start_time, end_time, reason_text,
-                             client_ip, duration, resolution, first_seen, counted)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        "INSERT INTO record (kind, stream, end_time, start_time, duration, first_seen, counted, client_ip, resolution,
+                             session_group, fact)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?
     .execute(params![
-        record.account,
-        record.group.0,
-        record.fact.to_bytes(),
-        session.domain.as_bytes(),
-        session.app.as_bytes(),
-        session.stream.as_bytes(),
-        session.start,
+        kind,
+        stream,
         session.end,
-        session.reason_text,
-        session.client_ip,
+        session.start,
         session.duration.map(signed),
-        session.resolution,
         record.first_seen,
         record.counted,
+        session.client_ip,
+        session.resolution,
+        record.group.0,
+        record.fact.to_bytes(),
     ])?;
     Ok(())
 }
 
 fn revise(tx: &Transaction<'_>, revision: &Revision) -> rusqlite::Result<()> {
     let session = &revision.session;
+    let known: Option<(i64, String)> = tx
+        .prepare_cached(
+            "SELECT record.id, account FROM record JOIN record_kind ON record_kind.id = kind
+             WHERE end_time = ?1 AND session_group = ?2 AND fact = ?3 LIMIT 1",
+        )?
+        .query_row(params![revision.old.end, revision.group.0, revision.old.to_bytes()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    // Its retention may be over.
+    let Some((id, account)) = known else { return Ok(()) };
     tx.prepare_cached(
-        "UPDATE record SET fact = ?1, end_time = ?2, reason_text = ?3, client_ip = ?4, duration = ?5, resolution = ?6
-         WHERE id = (SELECT id FROM record WHERE end_time = ?7 AND session_group = ?8 AND fact = ?9 LIMIT 1)",
+        "UPDATE record SET kind = ?1, fact = ?2, end_time = ?3, client_ip = ?4, duration = ?5, resolution = ?6
+         WHERE id = ?7",
     )?
     .execute(params![
+        kind(tx, &account, session)?,
         revision.new.to_bytes(),
         session.end,
-        session.reason_text,
         session.client_ip,
         session.duration.map(signed),
         session.resolution,
-        revision.old.end,
-        revision.group.0,
-        revision.old.to_bytes(),
+        id,
     ])?;
     Ok(())
+}
+
+/// What a record has in common with many.
+fn kind(tx: &Transaction<'_>, account: &str, session: &PushSession) -> rusqlite::Result<i64> {
+    let values = params![account, session.domain.as_bytes(), session.app.as_bytes(), session.reason_text];
+    let known = "SELECT id FROM record_kind WHERE account = ?1 AND domain = ?2 AND app = ?3 AND reason_text = ?4";
+    let new = "INSERT INTO record_kind (account, domain, app, reason_text) VALUES (?1, ?2, ?3, ?4)";
+    known_or_new(tx, known, new, values)
+}
+
+fn stream(tx: &Transaction<'_>, name: &Name) -> rusqlite::Result<i64> {
+    let new = "INSERT INTO record_stream (name) VALUES (?1)";
+    known_or_new(tx, "SELECT id FROM record_stream WHERE name = ?1", new, params![name.as_bytes()])
+}
+
+fn known_or_new(tx: &Transaction<'_>, known: &str, new: &str, values: &[&dyn ToSql]) -> rusqlite::Result<i64> {
+    let id = tx.prepare_cached(known)?.query_row(values, |row| row.get(0)).optional()?;
+    match id {
+        Some(id) => Ok(id),
+        None => tx.prepare_cached(new)?.insert(values),
+    }
 }
 
 fn series(tx: &Transaction<'_>, add: &SeriesAdd, at: UnixSeconds) -> rusqlite::Result<()> {

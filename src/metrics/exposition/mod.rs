@@ -115,6 +115,18 @@ impl Exposition {
         Self { snapshots, own, cache: Cache::new(created_lines) }
     }
 
+    /// What the next page is made of.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshots.load_full()
+    }
+
+    /// The exporter's own metrics that stand on each page.
+    #[must_use]
+    pub fn own(&self) -> &OwnMetrics {
+        &self.own
+    }
+
     /// The page as it is now.
     ///
     /// Computes: microseconds for a snapshot that was read before, up to seconds for a first compression of a million

@@ -61,8 +61,7 @@ impl AccountMetrics {
             }),
             actions: closed(labels.actions, |action| ActionMetrics {
                 duration: vectors.api_request_duration.with_label_values(&[account, action]),
-                // An action of no list is a mistake of ours, not an API to watch code by code.
-                codes: closed(if action == OTHER { &["ok"] } else { labels.codes }, |code| {
+                codes: closed(codes_of(action, labels), |code| {
                     vectors.api_requests.with_label_values(&[account, action, code])
                 }),
             }),
@@ -77,6 +76,41 @@ impl AccountMetrics {
             incomplete_listings: vectors.incomplete_listings.with_label_values(one),
             clock_skew: vectors.clock_skew.with_label_values(one),
         }
+    }
+
+    /// Takes the series of an account off the page.
+    pub(super) fn remove(vectors: &Vectors, account: &str, labels: Labels) {
+        let one = &[account];
+        let mut all = vec![
+            vectors.up.remove_label_values(one),
+            vectors.last_poll.remove_label_values(one),
+            vectors.last_poll_success.remove_label_values(one),
+            vectors.watermark.remove_label_values(one),
+            vectors.observation_lag.remove_label_values(one),
+            vectors.unmapped.remove_label_values(one),
+            vectors.catchup.remove_label_values(one),
+            vectors.overflowed.remove_label_values(one),
+            vectors.excluded.remove_label_values(one),
+            vectors.split_windows.remove_label_values(one),
+            vectors.repeated_listings.remove_label_values(one),
+            vectors.incomplete_listings.remove_label_values(one),
+            vectors.clock_skew.remove_label_values(one),
+        ];
+        for kind in Kind::ALL.map(Kind::as_str) {
+            all.push(vectors.polls.remove_label_values(&[account, kind]));
+            all.push(vectors.poll_duration.remove_label_values(&[account, kind]));
+            let errors = with_other(labels.errors);
+            all.extend(errors.map(|error| vectors.poll_failures.remove_label_values(&[account, kind, error])));
+        }
+        for action in with_other(labels.actions) {
+            all.push(vectors.api_request_duration.remove_label_values(&[account, action]));
+            let codes = with_other(codes_of(action, labels));
+            all.extend(codes.map(|code| vectors.api_requests.remove_label_values(&[account, action, code])));
+        }
+        let outcomes = Outcome::ALL.map(Outcome::as_str);
+        all.extend(outcomes.map(|outcome| vectors.records.remove_label_values(&[account, outcome])));
+        // What was made all at once is removed all at once; a child less would be a child that was never made.
+        debug_assert!(all.iter().all(Result::is_ok), "{all:?}");
     }
 
     pub(super) fn poll_finished(&self, kind: Kind, result: Result<(), &str>, took: Duration, now: UnixSeconds) {
@@ -104,7 +138,17 @@ impl AccountMetrics {
 
 /// One child per label of `list`, and one for [`OTHER`].
 fn closed<T>(list: &[&'static str], make: impl Fn(&'static str) -> T) -> BTreeMap<&'static str, T> {
-    list.iter().copied().chain([OTHER]).map(|label| (label, make(label))).collect()
+    with_other(list).map(|label| (label, make(label))).collect()
+}
+
+/// The labels of `list`, and [`OTHER`] once.
+fn with_other(list: &[&'static str]) -> impl Iterator<Item = &'static str> {
+    list.iter().copied().filter(|label| *label != OTHER).chain([OTHER])
+}
+
+/// The codes of an action. One of no list is a mistake of ours, not an API to watch code by code.
+fn codes_of(action: &str, labels: Labels) -> &'static [&'static str] {
+    if action == OTHER { &["ok"] } else { labels.codes }
 }
 
 /// The child for `label`, or the one for [`OTHER`].

@@ -122,6 +122,8 @@ pub struct OwnMetrics {
     state_commit: Histogram,
     reload_successful: IntGauge,
     reload_success: IntGauge,
+    web_reload_successful: IntGauge,
+    web_reload_success: IntGauge,
 }
 
 impl OwnMetrics {
@@ -156,14 +158,30 @@ impl OwnMetrics {
             state_commit: histogram(&registry, &names::STATE_COMMIT_DURATION, vectors::COMMIT_BUCKETS)?,
             reload_successful: int_gauge(&registry, &names::CONFIG_LAST_RELOAD_SUCCESSFUL)?,
             reload_success: int_gauge(&registry, &names::CONFIG_LAST_RELOAD_SUCCESS)?,
+            web_reload_successful: int_gauge(&registry, &names::WEB_CONFIG_LAST_RELOAD_SUCCESSFUL)?,
+            web_reload_success: int_gauge(&registry, &names::WEB_CONFIG_LAST_RELOAD_SUCCESS)?,
             registry,
         };
-        own.poll_interval.set(poll_interval.as_secs_f64());
-        own.series_limit.set(whole(series_limit));
-        for name in accounts {
-            own.account(name);
-        }
+        own.change(accounts, poll_interval, series_limit);
         Ok(own)
+    }
+
+    /// Goes on for `accounts`: the series of others go, those of new ones start at 0.
+    pub fn change(&self, accounts: &[String], poll_interval: Duration, series_limit: u64) {
+        self.poll_interval.set(poll_interval.as_secs_f64());
+        self.series_limit.set(whole(series_limit));
+        let mut known = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|name, _| {
+            let stays = accounts.contains(name);
+            if !stays {
+                AccountMetrics::remove(&self.vectors, name, self.labels);
+            }
+            stays
+        });
+        drop(known);
+        for name in accounts {
+            self.account(name);
+        }
     }
 
     /// A poll, sweep or audit has ended after `took`. Only a poll says whether the account is up.
@@ -206,6 +224,18 @@ impl OwnMetrics {
         self.account(account).overflowed.inc_by(n);
     }
 
+    /// Disconnects that were folded into the overflow series since the start.
+    #[must_use]
+    pub fn overflowed_disconnects(&self, account: &str) -> u64 {
+        self.account(account).overflowed.get()
+    }
+
+    /// The most series there may be.
+    #[must_use]
+    pub fn series_limit(&self) -> u64 {
+        u64::try_from(self.series_limit.get()).unwrap_or(0)
+    }
+
     /// `n` disconnects were left out of the stream counter.
     pub fn excluded(&self, account: &str, n: u64) {
         self.account(account).excluded.inc_by(n);
@@ -241,6 +271,14 @@ impl OwnMetrics {
         self.reload_successful.set(i64::from(success));
         if success {
             self.reload_success.set(now);
+        }
+    }
+
+    /// The file of `web.config_file` was read, and taken or refused.
+    pub fn web_config_reload(&self, success: bool, now: UnixSeconds) {
+        self.web_reload_successful.set(i64::from(success));
+        if success {
+            self.web_reload_success.set(now);
         }
     }
 
@@ -349,6 +387,24 @@ mod tests {
         assert_eq!(value(&own, names::LAST_POLL.name, &[]), Some(300.0));
         assert_eq!(value(&own, names::LAST_POLL_SUCCESS.name, &[]), Some(100.0));
         assert_eq!(value(&own, names::POLLS.name, &[("kind", "poll")]), Some(2.0));
+    }
+
+    #[test]
+    fn an_account_that_a_reload_takes_away_leaves_no_series_and_starts_at_0_when_it_comes_back() {
+        let own = own();
+        own.poll_finished("main", Kind::Poll, Err("timeout"), Duration::ZERO, 7);
+        let before = series(&own);
+        let change = |names: &[&str], interval| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            own.change(&names, Duration::from_secs(interval), 7);
+        };
+        change(&["second"], 60);
+        assert_eq!(series(&own), before, "one went, one came");
+        assert_eq!(value(&own, names::POLLS.name, &[("account", "main")]), None);
+        assert_eq!(value(&own, names::POLL_INTERVAL.name, &[]), Some(60.0));
+        assert_eq!(value(&own, names::SERIES_LIMIT.name, &[]), Some(7.0));
+        change(&["main", "second"], 60);
+        assert_eq!(value(&own, names::POLLS.name, &[("account", "main"), ("kind", "poll")]), Some(0.0));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! One pass, driven: ask, answer, have it written, go on.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -87,6 +89,7 @@ impl<S: EventSource> AccountLoop<S> {
             progress: reading.progress,
             seen: self.options.clock.now(),
         };
+        let writing = Arc::clone(&self.writing).lock_owned().await;
         let receipt = match self.options.keeper.observe(observation).await {
             Ok(receipt) => receipt,
             Err(error) => {
@@ -97,6 +100,7 @@ impl<S: EventSource> AccountLoop<S> {
         };
         let counted = receipt.counted_ends.len() as u64 + receipt.baseline;
         self.report.counted(&receipt, self.bounds_now() + 1);
+        drop(writing);
         if receipt.unsettled.is_empty() {
             self.progressed(scope, &progress);
         } else {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -36,7 +36,7 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(600);
 
 /// How often and how far back an account is asked.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
     /// From one poll to the next.
     pub interval: Duration,
@@ -60,8 +60,6 @@ pub struct Pace {
 pub struct AccountOptions<S> {
     /// The account's name.
     pub name: String,
-    /// Its place on the board.
-    pub index: usize,
     /// The API.
     pub source: S,
     /// Push domains to ask for one by one; empty for one query for all.
@@ -139,6 +137,8 @@ pub struct AccountLoop<S> {
     /// Whether the last poll listed at least one scope.
     listed_any: bool,
     report: Report,
+    /// Held from when something is given to the keeper until what came of it is told.
+    writing: Arc<Mutex<()>>,
 }
 
 /// What stays the same about an account's books, and its floor.
@@ -165,19 +165,23 @@ impl<S: EventSource> AccountLoop<S> {
             first_pass_over: false,
             listed_any: false,
             report: Report::new(options.name.clone(), Arc::clone(&options.metrics)),
+            writing: Arc::default(),
             options,
         }
     }
 
-    /// Turns until `stop` says so; a request in flight is dropped, a commit in hand is not.
+    /// Turns until `stop` says so; a request in flight is dropped, a commit in hand is not, nor what there is to tell of
+    /// it.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let writing = Arc::clone(&self.writing);
         let stopped = async move {
             // A sender that is gone has stopped too.
             let _ = stop.wait_for(|stop| *stop).await;
+            writing.lock_owned().await
         };
         tokio::select! {
             biased;
-            () = stopped => {}
+            _ = stopped => {}
             () = self.turn() => {}
         }
     }
@@ -212,7 +216,7 @@ impl<S: EventSource> AccountLoop<S> {
 
     fn beat(&self) {
         let elapsed = self.options.clock.elapsed();
-        self.options.board.update(self.options.index, |account| account.last_turn = elapsed);
+        self.options.board.update(&self.options.name, |account| account.last_turn = elapsed);
     }
 
     /// Makes one poll of every scope and tells how it went.
@@ -226,7 +230,7 @@ impl<S: EventSource> AccountLoop<S> {
         let now = self.options.clock.now();
         self.report.pass_ended(Kind::Poll, &outcome, took, now);
         let (error, watermark) = (outcome.as_ref().err().map(|error| chain(error)), self.watermark());
-        self.options.board.update(self.options.index, |account| {
+        self.options.board.update(&self.options.name, |account| {
             account.last_poll = Some(now);
             account.watermark = watermark;
             if error.is_none() {

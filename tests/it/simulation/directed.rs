@@ -1,5 +1,7 @@
 //! Faults of the catalogue (`FAULTS.md`) that only a simulated day can show, one at a time.
 
+use std::time::Duration;
+
 use super::life::{ACCOUNT, Machine};
 use super::plan::{Disaster, Plan};
 use super::run::run_plan;
@@ -51,6 +53,22 @@ fn c3_a_machine_that_sleeps_goes_on_from_the_watermark() {
     for seed in 310..314 {
         let mut plan = Plan::on_a_good_day(seed);
         plan.disasters = vec![(plan.length / 2, Disaster::Pause(plan.length / 10))];
+        due += comes_out_right(plan, seed, |metrics| assert_eq!(failures(metrics, "clock"), 0));
+    }
+    assert!(due > 100, "{due}");
+}
+
+#[test]
+fn k2_settings_that_change_while_it_runs_cost_no_count_whether_memory_shrinks_or_grows() {
+    let mut due = 0;
+    let both = [(50, 300), (300, 50), (80, 150), (100, 100)];
+    for (seed, (one, other)) in (350..).zip(both.into_iter().cycle().take(12)) {
+        let mut plan = Plan::on_a_good_day(seed);
+        // Those that come less often are promised nothing.
+        plan.scrapers.retain(|scraper| Duration::from_secs(scraper.interval) < plan.terms.hold_max);
+        let third = plan.length / 3;
+        let reload = |percent| Disaster::Reload { percent, overlap: if seed % 2 == 0 { 30 } else { 120 } };
+        plan.disasters = vec![(third, reload(one)), (third + 3, reload(other)), (third * 2, reload(one))];
         due += comes_out_right(plan, seed, |metrics| assert_eq!(failures(metrics, "clock"), 0));
     }
     assert!(due > 100, "{due}");

@@ -8,9 +8,12 @@ use tencent_live_exporter::clock::Clock as _;
 use tencent_live_exporter::ledger::{Ledger as _, LedgerError};
 use tencent_live_exporter::live;
 use tencent_live_exporter::metrics::{OwnMetrics, POLL_ERRORS};
-use tencent_live_exporter::poller::{AccountLoop, AccountOptions, ClientIp, Keeper, KeeperHandle, KeeperOptions, Pace};
-use tencent_live_exporter::publication::Snapshot;
+use tencent_live_exporter::poller::{
+    AccountLoop, AccountOptions, ClientIp, Keeper, KeeperChange, KeeperHandle, KeeperOptions, Pace,
+};
+use tencent_live_exporter::publication::{Snapshot, Terms};
 use tencent_live_exporter::reason::Classifier;
+use tencent_live_exporter::session::Name;
 use tencent_live_exporter::status::Board;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle, spawn_local};
@@ -38,6 +41,9 @@ pub(super) struct Machine {
     classifier: Classifier,
     /// The settings in force.
     pub(super) pace: Pace,
+    pub(super) terms: Terms,
+    pub(super) domains: Vec<Name>,
+    pub(super) apps: Vec<Name>,
     life: Option<Life>,
 }
 
@@ -75,6 +81,9 @@ impl Machine {
             folder,
             classifier,
             pace: plan.pace,
+            terms: plan.terms.clone(),
+            domains: plan.domains.clone(),
+            apps: plan.apps.clone(),
             life: None,
         }
     }
@@ -90,7 +99,7 @@ impl Machine {
         let ledger = PaperLedger { disk: Arc::clone(&self.disk), world: Arc::clone(&self.world), sqlite };
         let options = KeeperOptions {
             classifier: self.classifier.clone(),
-            terms: self.plan.terms.clone(),
+            terms: self.terms.clone(),
             client_ip: ClientIp::Masked,
             clock: self.clock(),
             observer: Box::new(|_| {}),
@@ -116,10 +125,9 @@ impl Machine {
         let board = Board::new([ACCOUNT.to_owned()], Duration::from_secs(90), self.world.time.elapsed());
         let options = AccountOptions {
             name: ACCOUNT.into(),
-            index: 0,
             source: Source::new(Arc::clone(&self.network), ACCOUNT, self.plan.requests_per_second),
-            domains: self.plan.domains.clone(),
-            apps: self.plan.apps.clone(),
+            domains: self.domains.clone(),
+            apps: self.apps.clone(),
             discover_domains: self.plan.discover_domains,
             pace: self.pace,
             clock: self.clock(),
@@ -130,13 +138,20 @@ impl Machine {
         (stop, spawn_local(AccountLoop::new(options).run(stopping)))
     }
 
-    /// Goes on with other settings, as a reload does: the loop is another one, the keeper the same.
-    pub(super) async fn reload(&mut self, pace: Pace) {
-        self.pace = pace;
+    /// Goes on with the settings in force now, as a reload does: the loop is another one, the keeper the same.
+    pub(super) async fn reload(&mut self) {
+        let change = KeeperChange {
+            classifier: self.classifier.clone(),
+            terms: self.terms.clone(),
+            client_ip: ClientIp::Masked,
+            accounts: vec![ACCOUNT.to_owned()],
+        };
         let Some(life) = &mut self.life else { return };
         life.stop.send_replace(true);
         let ended = (&mut life.looping).await;
         let keeper = life.keeper.clone();
+        let changed = keeper.change(change).await;
+        self.world.promise(changed.is_ok() || self.world.is_dead(), || "the keeper is gone".into());
         let (stop, looping) = self.spawn_loop(&keeper);
         if let Some(life) = &mut self.life {
             (life.stop, life.looping) = (stop, looping);

@@ -195,7 +195,9 @@ impl Run {
                     overlap: Duration::from_secs(overlap).min(lookback),
                     ..pace
                 };
-                self.machine.reload(pace).await;
+                self.machine.pace = pace;
+                self.change_more(percent, overlap);
+                self.machine.reload().await;
             }
             Disaster::Restart(seconds) => {
                 self.machine.stop().await;
@@ -203,6 +205,29 @@ impl Run {
             }
         }
         *self.machine.network.weather.lock().unwrap() = weather;
+    }
+
+    /// What else a reload changes. It takes no dice: what is changed by it anyway decides.
+    fn change_more(&mut self, percent: u64, overlap: u64) {
+        let machine = &mut self.machine;
+        if overlap == 30 {
+            // From one query for all to one for each domain and app, or the other way round.
+            let one_by_one = machine.domains.is_empty();
+            let names = |all: [&str; 2], wanted| if wanted { all.map(Name::from).to_vec() } else { Vec::new() };
+            machine.domains = names(traffic::DOMAINS, one_by_one);
+            machine.apps = names(traffic::APPS, one_by_one && percent == 100);
+        }
+        if percent >= 100 {
+            let on = machine.terms.idle_ttl.is_zero();
+            machine.terms.idle_ttl = Duration::from_secs(if on { 300 } else { 0 });
+        }
+        if percent == 150 {
+            // Never shorter: a scraper that comes less often than that is promised nothing.
+            machine.terms.hold_max += machine.plan.terms.hold_max / 2;
+        }
+        if machine.terms.series_limit <= 500 {
+            machine.terms.series_limit += 3;
+        }
     }
 
     /// Everything is well again: late rows come in, and then every promise has to be kept.
@@ -234,7 +259,8 @@ impl Run {
         }
         let audits = Pace { audit_interval: Duration::from_secs(1), ..self.machine.pace };
         self.incomplete_before = self.machine.incomplete();
-        self.machine.reload(audits).await;
+        self.machine.pace = audits;
+        self.machine.reload().await;
         self.passes("audit", 1).await;
         self.judge(|truth| {
             truth.the_past_is_baseline();
@@ -275,6 +301,7 @@ impl Run {
             horizon: i64::try_from(self.machine.pace.horizon.as_secs()).expect("short"),
             now: self.machine.world.time.true_now(),
             account: ACCOUNT,
+            one_by_one: (!self.machine.domains.is_empty(), !self.machine.apps.is_empty()),
             labels: &self.labels,
             told_incomplete: &|| self.machine.incomplete() > told_before,
         });

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tencent_live_exporter::clock::{Clock as _, UnixSeconds};
 use tencent_live_exporter::ledger::{AccountBooks, SeriesBooks, StreamLabels};
+use tencent_live_exporter::listing::Filter;
 use tencent_live_exporter::reason::{Classifier, Reason, TABLE};
 use tencent_live_exporter::session::{IdentityKey, Name, PushSession};
 
@@ -79,6 +80,8 @@ pub(super) struct Truth<'a> {
     pub(super) horizon: i64,
     pub(super) now: UnixSeconds,
     pub(super) account: &'a str,
+    /// Whether domains and apps are asked for one by one now; what was asked in other ways before goes no further.
+    pub(super) one_by_one: (bool, bool),
     pub(super) labels: &'a Labels,
     /// The exporter has said that it could not see all rows of some listing.
     pub(super) told_incomplete: &'a dyn Fn() -> bool,
@@ -249,7 +252,9 @@ impl Truth<'_> {
     pub(super) fn the_watermark_has_moved(&self) {
         let interval = i64::try_from(self.plan.pace.interval.as_secs()).expect("intervals are short");
         let Some(account) = self.disk.accounts.get(self.account) else { return };
-        let watermark = account.scopes.values().filter_map(|scope| scope.watermark).min();
+        let asked = |scope: &Filter| (scope.domain.is_some(), scope.app.is_some()) == self.one_by_one;
+        let scopes = account.scopes.iter().filter(|(scope, _)| asked(scope));
+        let watermark = scopes.filter_map(|(_, scope)| scope.watermark).min();
         // Nothing is asked for that this machine takes for the future, and nothing at all where its clock is behind memory.
         let now = self.now.min(self.world.time.now());
         if now < self.now - self.horizon {

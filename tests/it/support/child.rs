@@ -1,7 +1,7 @@
 //! The real binary, as a process of its own.
 #![expect(clippy::unwrap_used, reason = "a stand-in that cannot go on ends its test")]
 
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +16,7 @@ use super::patience::until;
 pub(crate) struct CommandLine {
     command: Command,
     folder: Folder,
+    input: Option<Vec<u8>>,
 }
 
 /// The process of a [`CommandLine`]; killed when dropped.
@@ -85,7 +86,7 @@ impl CommandLine {
     fn of(mut command: Command) -> Self {
         let folder = Folder::new();
         command.env_clear().current_dir(folder.path());
-        Self { command, folder }
+        Self { command, folder, input: None }
     }
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
@@ -106,9 +107,35 @@ impl CommandLine {
         self
     }
 
+    /// Keeps a file from everybody else.
+    pub(crate) fn private(self, name: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(self.folder.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+        self
+    }
+
+    /// Makes a folder in the process's own.
+    pub(crate) fn folder(self, name: &str) -> Self {
+        std::fs::create_dir(self.folder.join(name)).unwrap();
+        self
+    }
+
+    /// What comes in through its standard input.
+    pub(crate) fn input(mut self, bytes: &[u8]) -> Self {
+        self.input = Some(bytes.to_vec());
+        self
+    }
+
     pub(crate) fn start(mut self) -> Process {
-        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.command
+            .stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = self.command.spawn().unwrap();
+        if let Some((input, mut pipe)) = self.input.zip(child.stdin.take()) {
+            // One that refuses its arguments reads nothing.
+            drop(pipe.write_all(&input));
+        }
         let stdout = Output::of(child.stdout.take().unwrap());
         let stderr = Output::of(child.stderr.take().unwrap());
         Process { child, stdout, stderr, folder: self.folder }

@@ -13,10 +13,20 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> std::io::Result<(u16
 
 /// The same, by a client that calls itself `user_agent`.
 pub(crate) async fn get_as(address: SocketAddr, path: &str, user_agent: &str) -> std::io::Result<(u16, String)> {
+    ask(address, "GET", path, user_agent).await
+}
+
+/// The status and body of `POST path`, without anything posted.
+pub(crate) async fn post(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+    ask(address, "POST", path, "test").await
+}
+
+async fn ask(address: SocketAddr, method: &str, path: &str, user_agent: &str) -> std::io::Result<(u16, String)> {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: {user_agent}\r\nConnection: close\r\n\r\n");
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: {user_agent}\r\nConnection: close\r\n\r\n"
+        );
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await?;

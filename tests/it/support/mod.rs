@@ -1,5 +1,6 @@
 //! Stand-ins that the promises are tried against, and the means to look at what comes of it.
 pub(crate) mod bench;
+pub(crate) mod certificates;
 pub(crate) mod child;
 pub(crate) mod folder;
 pub(crate) mod http;

@@ -87,7 +87,6 @@ impl Passes {
         };
         let polls = AccountLoop::new(AccountOptions {
             name: account.clone(),
-            index: 0,
             source: Client::new(options).unwrap(),
             domains: Vec::new(),
             apps: Vec::new(),

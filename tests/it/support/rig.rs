@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tencent_live_exporter::app::{self, AppError};
+use tencent_live_exporter::app::{self, AppError, Reloads};
 use tencent_live_exporter::clock::SystemClock;
-use tencent_live_exporter::settings::{Settings, StatePath};
+use tencent_live_exporter::settings::{Problems, Settings, StatePath};
 use tencent_live_exporter::sim::{Event, Keys, Quirks, Scenario, Simulator, World};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -34,6 +34,8 @@ pub(crate) struct Rig {
     pub(crate) folder: Folder,
     simulator: Option<Simulator>,
     running: Option<Running>,
+    /// What a reload reads.
+    next: Arc<Mutex<Result<Settings, Problems>>>,
 }
 
 struct Running {
@@ -56,7 +58,8 @@ impl Rig {
         let simulator = Simulator::start(listener, scenario, keys, Arc::new(SystemClock::new())).unwrap();
         let folder = Folder::new();
         let settings = hurried(&simulator.endpoint(), &folder);
-        Self { world: simulator.world(), settings, folder, simulator: Some(simulator), running: None }
+        let next = Arc::new(Mutex::new(Ok(settings.clone())));
+        Self { world: simulator.world(), settings, folder, simulator: Some(simulator), running: None, next }
     }
 
     /// The same with other settings.
@@ -81,12 +84,31 @@ impl Rig {
         let listeners = app::listen(&self.settings.web.listen_addresses).await.unwrap();
         let address = listeners[0].local_addr().unwrap();
         let (stop, stopping) = oneshot::channel();
-        let settings = self.settings.clone();
-        let stopped = tokio::spawn(app::run(settings, listeners, async {
+        let (settings, next) = (self.settings.clone(), Arc::clone(&self.next));
+        let reloads = Reloads::new(move || next.lock().unwrap().clone());
+        let stopping = async {
             // A test that is over stops it too.
             let _ = stopping.await;
-        }));
+        };
+        let stopped = tokio::spawn(app::run_reloading(settings, listeners, stopping, reloads));
         self.running = Some(Running { address, stop, stopped });
+    }
+
+    /// Changes the settings and has them read; the status and the words of the answer.
+    pub(crate) async fn reload(&mut self, change: impl FnOnce(&mut Settings)) -> (u16, String) {
+        let mut changed = self.settings.clone();
+        change(&mut changed);
+        let answer = self.reload_as(Ok(changed.clone())).await;
+        if answer.0 == 200 {
+            self.settings = changed;
+        }
+        answer
+    }
+
+    /// Has the exporter find `settings` when it reads them.
+    pub(crate) async fn reload_as(&self, settings: Result<Settings, Problems>) -> (u16, String) {
+        *self.next.lock().unwrap() = settings;
+        http::post(self.address(), "/-/reload").await.unwrap()
     }
 
     /// Stops the exporter and waits until it has.
@@ -239,5 +261,6 @@ fn hurried(endpoint: &str, folder: &Folder) -> Settings {
     settings.poll.interval = Duration::from_millis(200);
     settings.poll.sweep_interval = Duration::from_millis(200);
     settings.poll.max_requests_per_second = 100_000.0;
+    settings.web.enable_lifecycle = true;
     settings
 }

@@ -66,7 +66,7 @@ fn clients_that_look_alike_are_told_apart_by_their_connections() {
 }
 
 #[test]
-fn a_head_that_does_not_come_to_an_end_is_cut_off() {
+fn f2_a_head_that_does_not_come_to_an_end_is_cut_off() {
     let server = Server::with(snapshot(1, []), |site| site.limits.head = Duration::from_millis(300));
     let mut silent = server.connect();
     let mut slow = server.connect();
@@ -88,9 +88,10 @@ fn an_idle_connection_outlives_the_deadline_of_a_head() {
 }
 
 #[test]
-fn a_reader_that_takes_nothing_is_cut_off() {
+fn f3_a_reader_that_takes_nothing_is_cut_off() {
     let server = Server::with(big(), |site| {
         site.limits.stall = Duration::from_millis(300);
+        site.limits.idle_reader = PATIENCE;
         site.max_requests = 1;
     });
     let mut stream = server.connect();
@@ -113,7 +114,7 @@ fn wait_for_room(server: &Server) {
 }
 
 #[test]
-fn silent_connections_make_room_for_one_that_speaks() {
+fn f1_silent_connections_make_room_for_one_that_speaks() {
     let server = Server::with(snapshot(1, []), |site| site.limits.connections = 8);
     let mut silent: Vec<TcpStream> = (0..24).map(|_| server.connect()).collect();
     assert_eq!(server.get("/metrics").status, 200);
@@ -122,8 +123,11 @@ fn silent_connections_make_room_for_one_that_speaks() {
 }
 
 #[test]
-fn requests_beyond_the_limit_are_asked_to_come_again() {
-    let server = Server::with(big(), |site| site.max_requests = 2);
+fn f4_requests_beyond_the_limit_are_asked_to_come_again() {
+    let server = Server::with(big(), |site| {
+        site.max_requests = 2;
+        site.limits.idle_reader = PATIENCE;
+    });
     let mut slow: Vec<TcpStream> = (0..2)
         .map(|_| {
             let mut stream = server.connect();
@@ -140,7 +144,51 @@ fn requests_beyond_the_limit_are_asked_to_come_again() {
 }
 
 #[test]
-fn scrapes_that_come_together_all_get_the_page() {
+fn f3_readers_that_take_nothing_lose_their_places_to_one_that_reads() {
+    let server = Server::with(big(), |site| site.max_requests = 4);
+    let lazy = (0..4).map(|_| {
+        let mut stream = server.connect();
+        send(&mut stream, "GET", "/metrics", &[]);
+        stream.read_exact(&mut [0; 1000]).unwrap();
+        stream
+    });
+    let mut lazy: Vec<TcpStream> = lazy.collect();
+    wait_for_room(&server);
+    assert_eq!(server.get("/metrics").status, 200);
+    assert_eq!(server.next_scrape().scraper.user_agent, "", "the one that read");
+    // Somebody has its place; the others keep theirs until they are needed.
+    let mut rest = Vec::new();
+    let ended = lazy[0].read_to_end(&mut rest);
+    assert!(ended.is_err() || !rest.ends_with(b"\n"), "the page cannot have come to its end");
+    server.no_scrape();
+}
+
+#[test]
+fn f4_a_crowd_of_newcomers_does_not_keep_a_scraper_from_its_page() {
+    let server = Server::with(big(), |site| {
+        site.max_requests = 2;
+        site.limits.idle_reader = PATIENCE;
+    });
+    let mut scraper = server.connect();
+    let mut scrape = || {
+        send(&mut scraper, "GET", "/metrics", &[]);
+        Answer::read(&mut scraper, "GET").status
+    };
+    assert_eq!(scrape(), 200);
+    let begun = (0..2).map(|_| {
+        let mut stream = server.connect();
+        send(&mut stream, "GET", "/metrics", &[]);
+        stream.read_exact(&mut [0; 1000]).unwrap();
+        stream
+    });
+    let begun: Vec<TcpStream> = begun.collect();
+    assert_eq!(server.get("/metrics").status, 503, "newcomers have no place any more");
+    assert_eq!(scrape(), 200, "there is one on top for whoever has read a page before");
+    drop(begun);
+}
+
+#[test]
+fn f4_scrapes_that_come_together_all_get_the_page() {
     let server = Server::with(snapshot(1, [series("room", 1)]), |site| site.max_requests = 0);
     let mut streams: Vec<TcpStream> = (0..200).map(|_| server.connect()).collect();
     for stream in &mut streams {
@@ -152,7 +200,7 @@ fn scrapes_that_come_together_all_get_the_page() {
 }
 
 #[test]
-fn heads_beyond_the_limits_are_refused() {
+fn f5_heads_beyond_the_limits_are_refused() {
     let server = Server::start(snapshot(1, []));
     let long = "x".repeat(20_000);
     assert_eq!(server.ask("GET", "/metrics", &[("X-Long", &long)]).status, 431);
@@ -162,7 +210,7 @@ fn heads_beyond_the_limits_are_refused() {
 }
 
 #[test]
-fn what_is_not_http_1_is_refused_and_closed() {
+fn f5_what_is_not_http_1_is_refused_and_closed() {
     let server = Server::start(snapshot(1, []));
     for request in [
         "GET\r\n\r\n",
@@ -181,7 +229,7 @@ fn what_is_not_http_1_is_refused_and_closed() {
 }
 
 #[test]
-fn a_request_with_a_body_is_answered_and_its_connection_closed() {
+fn f7_a_request_with_a_body_is_answered_and_its_connection_closed() {
     let server = Server::start(snapshot(1, []));
     for request in [
         "GET /-/healthy HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n",

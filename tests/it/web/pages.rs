@@ -1,5 +1,7 @@
 //! Content: formats, codings, routes, headers.
 
+use tencent_live_exporter::web::paths;
+
 use super::*;
 
 #[test]
@@ -121,7 +123,7 @@ fn a_page_without_all_that_is_held_is_no_scrape() {
 #[test]
 fn head_is_get_without_the_body_and_no_scrape() {
     let server = Server::start(snapshot(1, [series("room", 1)]));
-    for path in ["/metrics", "/", "/-/healthy", "/-/ready", "/style.css", "/nowhere"] {
+    for path in ["/metrics", "/", "/-/healthy", "/-/ready", "/layout.css", "/nowhere"] {
         let mut stream = server.connect();
         send(&mut stream, "HEAD", path, &[]);
         let head = Answer::read(&mut stream, "HEAD");
@@ -136,10 +138,10 @@ fn head_is_get_without_the_body_and_no_scrape() {
 }
 
 #[test]
-fn a_path_that_is_not_there_is_not_found_and_not_repeated() {
+fn f13_a_path_that_is_not_there_is_not_found_and_not_repeated() {
     let server = Server::start(snapshot(1, []));
     for path in
-        ["/nowhere", "/metrics/", "//metrics", "/%2e%2e/etc/passwd", "/../metrics", "/%3Cscript%3E", "/disconnects"]
+        ["/nowhere", "/metrics/", "//metrics", "/%2e%2e/etc/passwd", "/../metrics", "/%3Cscript%3E", "/disconnects/"]
     {
         let answer = server.get(path);
         assert_eq!((answer.status, answer.text()), (404, "404 page not found\n"), "{path}");
@@ -147,7 +149,7 @@ fn a_path_that_is_not_there_is_not_found_and_not_repeated() {
 }
 
 #[test]
-fn other_methods_are_told_which_are_allowed() {
+fn f13_other_methods_are_told_which_are_allowed() {
     let server = Server::start(snapshot(1, []));
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"] {
         let answer = server.ask(method, "/metrics", &[]);
@@ -157,7 +159,7 @@ fn other_methods_are_told_which_are_allowed() {
 }
 
 #[test]
-fn reload_is_forbidden_while_its_api_is_off() {
+fn f15_reload_is_forbidden_while_its_api_is_off() {
     let server = Server::start(snapshot(1, []));
     assert_eq!(server.ask("POST", "/-/reload", &[("Content-Length", "0")]).status, 403);
     assert_eq!(server.ask("PUT", "/-/reload", &[("Content-Length", "0")]).status, 403);
@@ -180,39 +182,97 @@ fn health_is_the_loops_and_readiness_the_first_polls() {
 }
 
 #[test]
-fn every_answer_carries_the_protective_headers() {
+fn f15_every_answer_carries_the_protective_headers() {
     let server = Server::start(snapshot(1, []));
-    for (method, path) in [
-        ("GET", "/"),
-        ("GET", "/metrics"),
-        ("GET", "/style.css"),
-        ("GET", "/-/healthy"),
-        ("GET", "/-/ready"),
-        ("POST", "/-/reload"),
-        ("GET", "/nowhere"),
-        ("POST", "/metrics"),
-    ] {
+    let odd = [("GET", "/metrics"), ("POST", "/-/reload"), ("GET", "/nowhere"), ("POST", "/metrics")];
+    for (method, path) in paths().map(|path| ("GET", path)).chain(odd) {
         let answer = server.ask(method, path, &[]);
+        let lasting = [".css", ".js", ".svg", ".yaml"].iter().any(|end| path.ends_with(end));
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
         assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{path}");
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
         assert!(answer.header("content-security-policy").unwrap().starts_with("default-src 'none';"), "{path}");
-        assert_eq!(answer.header("cache-control") == Some("no-store"), path != "/style.css", "{path}");
+        assert_eq!(answer.header("cache-control") == Some("no-store"), !lasting, "{path}");
         assert_eq!(answer.header("access-control-allow-origin"), None, "{path}");
     }
 }
 
 #[test]
-fn the_landing_page_shows_accounts_as_text() {
-    let server = Server::start(snapshot(1, []));
+fn the_landing_page_shows_how_it_does_and_accounts_as_text() {
+    let server = Server::start(snapshot(1, [series("room", 1)]));
     server.first_poll();
-    server.board.update(0, |account| account.last_error = Some("</td><script>alert(1)</script>".to_owned()));
+    server.board.update("main <b>&", |account| account.last_error = Some("</td><script>alert(1)</script>".to_owned()));
     let answer = server.get("/");
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/html; charset=utf-8")));
     let html = answer.text();
     assert!(html.contains("main &lt;b&gt;&amp;") && !html.contains("<script"), "{html}");
     assert!(html.contains("2026-01-01T01:11:40Z") && html.contains("(100 s ago)"), "{html}");
-    assert!(html.contains("href=\"/metrics\"") && html.contains(BUILD.version), "{html}");
+    assert!(html.contains("href=\"./metrics\"") && html.contains(BUILD.version), "{html}");
+    assert!(html.contains("running since <time datetime=\"2025-12-29T09:20:00Z\">"), "{html}");
+    assert!(html.contains("(2 d 15 h ago)"), "{html}");
+    for (what, number) in [
+        ("On the metrics page", 1),
+        ("Limit (series.limit)", 50_000),
+        ("Held at their baseline until scrapers have read it", 1),
+        ("Disconnects that wait behind them", 2),
+        ("Off the page as idle (series.idle_ttl)", 0),
+        ("Disconnects folded into __overflow__ since the start", 0),
+    ] {
+        let row = format!("<th scope=\"row\">{what}</th><td class=\"number\">{number}</td>");
+        assert!(html.contains(&row), "{row} is not in {html}");
+    }
+}
+
+#[test]
+fn the_landing_page_speaks_the_language_of_its_address_else_that_of_the_browser() {
+    let server = Server::start(snapshot(1, []));
+    for (path, accepted, language) in [
+        ("/", "", "en"),
+        ("/", "zh-CN,zh;q=0.9", "zh-CN"),
+        ("/?lang=zh", "en", "zh-CN"),
+        ("/?lang=en", "zh", "en"),
+        ("/?lang=x", "zh", "zh-CN"),
+    ] {
+        let answer = server.ask("GET", path, &[("Accept-Language", accepted)]);
+        let html = answer.text();
+        assert!(html.contains(&format!("<html lang=\"{language}\">")), "{path} {accepted}: {html}");
+        assert_eq!(html.contains("水位线"), language == "zh-CN", "{html}");
+        assert_eq!(
+            (answer.header("content-language"), answer.header("vary")),
+            (Some(language), Some("Accept-Language"))
+        );
+    }
+}
+
+#[test]
+fn behind_a_proxy_links_lead_through_it_and_pages_are_there_with_and_without_its_path() {
+    let server = Server::with(snapshot(1, []), |site| site.external_path = "/ops/live".to_owned());
+    for path in
+        ["/", "/metrics", "/-/healthy", "/layout.css", "/disconnects", "/disconnects/records.csv", "/api/v1/status"]
+    {
+        assert_eq!(server.get(path).status, 200, "{path}");
+        assert_eq!(server.get(&format!("/ops/live{path}")).status, 200, "{path}");
+    }
+    for page in ["/ops/live", "/ops/live/disconnects"] {
+        let html = server.get(page).text().to_owned();
+        // Beside them only those that stay on the page, or in its folder.
+        let links = html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let links: Vec<&str> =
+            links.filter(|link| !link.starts_with(['#', '?']) && !link.starts_with("disconnects")).collect();
+        assert!(links.len() > 3 && links.iter().all(|link| link.starts_with("/ops/live/")), "{links:?}");
+        for link in links {
+            assert_ne!(server.get(link).status, 404, "{link}");
+        }
+    }
+    let html = server.get("/ops/live").text().to_owned();
+    assert!(!html.contains("href=\"disconnects"), "there the folder is another: {html}");
+    for path in ["/ops/livemetrics", "/ops", "/ops/live/ops/live/metrics", "/ops/live/nowhere", "/OPS/live/metrics"] {
+        assert_eq!(server.get(path).status, 404, "{path}");
+    }
+    // The place of what is asked for most is not taken by the prefix.
+    let odd = Server::with(snapshot(1, []), |site| site.external_path = "/metrics".to_owned());
+    assert!(odd.get("/metrics").text().starts_with("# HELP "));
+    assert_eq!(odd.get("/metrics/-/ready").status, 503);
 }
 
 #[test]
