@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::ledger::LedgerError;
 
@@ -151,11 +152,22 @@ fn refuse_what_is_no_file(file: &Path) -> std::io::Result<()> {
     }
 }
 
+/// Waits for a moment: a process that ends has its lock until it is gone, and so has a child of it that has not begun yet.
+fn try_lock(file: &File) -> Result<(), fs::TryLockError> {
+    for _ in 0..25 {
+        match file.try_lock() {
+            Err(fs::TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            tried => return tried,
+        }
+    }
+    file.try_lock()
+}
+
 fn lock(folder: &Path) -> Result<File, LedgerError> {
     let path = folder.join("lock");
     refuse_what_is_no_file(&path).map_err(cannot_use(folder))?;
     let mut file = private_file(&path).map_err(cannot_use(folder))?;
-    match file.try_lock() {
+    match try_lock(&file) {
         Ok(()) => {}
         Err(fs::TryLockError::WouldBlock) => {
             let mut pid = String::new();
