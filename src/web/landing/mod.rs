@@ -49,7 +49,7 @@ fn main(site: &Site, words: &Words) -> Markup {
         }
         section.card aria-labelledby="accounts" {
             h2 id="accounts" { (words.accounts) }
-            div.wide role="region" aria-labelledby="accounts" tabindex="0" {
+            div.wide role="group" aria-labelledby="accounts" tabindex="0" {
                 table {
                     thead { tr { @for column in words.account_columns { th scope="col" { (column) } } } }
                     tbody { @for account in &accounts { (row(words, account, now)) } }
