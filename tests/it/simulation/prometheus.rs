@@ -73,7 +73,7 @@ pub(super) struct Store {
     durations: HashMap<Arc<str>, u64>,
     /// When it scraped, by the platform's time.
     pub(super) scraped: Vec<UnixSeconds>,
-    /// When it failed twice in a row by its own doing.
+    /// When it came for nothing twice in a row: by its own doing, or because whoever was to be scraped stood still.
     pub(super) blind: Vec<UnixSeconds>,
     blocks: Arc<Vec<Arc<StreamBlock>>>,
     life: u64,
@@ -111,6 +111,9 @@ impl Observer {
             let timed_out = due.elapsed() > Duration::from_secs(1);
             due = if timed_out { Instant::now() + interval / 2 } else { due + interval };
             if timed_out {
+                // After a failure of its own it has not been seen for longer than it is waited for.
+                self.blind_if(failed);
+                failed = true;
                 continue;
             }
             let fails = self.dice.lock().unwrap().f64() < self.plan.fails;
@@ -121,10 +124,15 @@ impl Observer {
                 }
                 connection = self.door.next_connection();
             }
-            if fails && failed {
-                self.store.lock().unwrap().blind.push(self.world.time.true_now());
-            }
+            self.blind_if(fails && failed);
             failed = fails;
+        }
+    }
+
+    /// Notes that it came for nothing twice in a row.
+    fn blind_if(&self, twice: bool) {
+        if twice {
+            self.store.lock().unwrap().blind.push(self.world.time.true_now());
         }
     }
 

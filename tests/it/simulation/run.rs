@@ -210,21 +210,20 @@ impl Run {
     /// What else a reload changes. It takes no dice: what is changed by it anyway decides.
     fn change_more(&mut self, percent: u64, overlap: u64) {
         let machine = &mut self.machine;
+        if percent != 150 {
+            return;
+        }
         if overlap == 30 {
             // From one query for all to one for each domain and app, or the other way round.
             let one_by_one = machine.domains.is_empty();
             let names = |all: [&str; 2], wanted| if wanted { all.map(Name::from).to_vec() } else { Vec::new() };
             machine.domains = names(traffic::DOMAINS, one_by_one);
-            machine.apps = names(traffic::APPS, one_by_one && percent == 100);
+            machine.apps = names(traffic::APPS, one_by_one);
         }
-        if percent >= 100 {
-            let on = machine.terms.idle_ttl.is_zero();
-            machine.terms.idle_ttl = Duration::from_secs(if on { 300 } else { 0 });
-        }
-        if percent == 150 {
-            // Never shorter: a scraper that comes less often than that is promised nothing.
-            machine.terms.hold_max += machine.plan.terms.hold_max / 2;
-        }
+        let on = machine.terms.idle_ttl.is_zero();
+        machine.terms.idle_ttl = Duration::from_secs(if on { 300 } else { 0 });
+        // Never shorter: a scraper that comes less often than that is promised nothing.
+        machine.terms.hold_max += machine.plan.terms.hold_max / 2;
         if machine.terms.series_limit <= 500 {
             machine.terms.series_limit += 3;
         }
