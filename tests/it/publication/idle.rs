@@ -18,7 +18,7 @@ async fn desk() -> Desk {
 }
 
 #[tokio::test]
-async fn an_idle_series_leaves_the_page_and_comes_back_at_its_old_total() {
+async fn g6_an_idle_series_leaves_the_page_and_comes_back_at_its_old_total() {
     let desk = desk().await;
     desk.passes(TTL - 200).await;
     assert_eq!(desk.stream("room"), Some(1), "not yet");
