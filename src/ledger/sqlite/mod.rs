@@ -289,7 +289,7 @@ fn tune(connection: &Connection) {
 fn wal(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     // In KiB; what is not in it is in the page cache of the system.
-    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 4000;")
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;")
 }
 
 /// Adds what the versions after `version` have, all of it or nothing.
