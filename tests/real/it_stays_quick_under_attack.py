@@ -2,7 +2,8 @@
 same time: a scraper gets its page of 50,000 series within 250 ms (p99), and the memory stays below 192 MiB (F1-F5).
 
 What the machine takes for the same scrapes before anybody attacks is granted on top, so that a busy one is not blamed on
-the exporter."""
+the exporter. tests/run leaves it out as yet: on a busy machine the time is missed, and on an idle one it has not been
+measured."""
 
 import gzip
 import http.client
