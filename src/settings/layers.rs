@@ -12,7 +12,7 @@ use std::path::Path;
 
 use config::{Config, ConfigError, Map, Source, Value, ValueKind};
 
-use super::problem::{Problem, ProblemKind, Problems, shown};
+use super::problem::{Problem, ProblemKind, Problems, shown, shown_path};
 use super::schema::{LAST_INDEX, ROOT, Shape, unknown_key};
 use super::yaml::{self, Origin};
 
@@ -66,7 +66,7 @@ pub(super) fn merge(layers: Vec<Layer>, problems: &mut Problems) -> Option<Value
 
 /// The text of the file at `path`, up to [`FILE_BYTES`].
 pub(super) fn file_text(path: &Path, problems: &mut Problems) -> Option<String> {
-    let name = path.display().to_string();
+    let name = shown_path(path);
     let problem = |wrong: String, accepted: &str| Problem::new(ProblemKind::File, name.clone(), wrong, accepted);
     let bytes = match file_bytes(path) {
         Ok(bytes) => bytes,

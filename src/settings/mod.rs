@@ -37,6 +37,7 @@ pub use endpoint::{Endpoint, Site};
 pub use external_url::ExternalUrl;
 pub use log::{Log, LogFormat, LogLevel};
 pub use poll::Poll;
+use problem::shown_path;
 pub use problem::{Problem, Problems};
 pub use series::Series;
 pub use storage::{ClientIp, State, StatePath};
@@ -102,7 +103,7 @@ pub fn load(
 ) -> Result<Settings, Problems> {
     let mut problems = Problems::default();
     let text = file.and_then(|path| Some((path, layers::file_text(path, &mut problems)?)));
-    let layer = text.and_then(|(path, text)| layers::file_layer(&text, &path.display().to_string(), &mut problems));
+    let layer = text.and_then(|(path, text)| layers::file_layer(&text, &shown_path(path), &mut problems));
     let environment = environment.into_iter().collect();
     settings(layer.into_iter().collect(), file.and_then(Path::parent), &environment, overrides, problems)
 }

@@ -1,9 +1,13 @@
 //! What is wrong with the settings: the key, the value, and what is accepted instead.
 
 use std::fmt;
+use std::path::Path;
 
 /// The most characters of a value that a problem repeats.
 pub(super) const SHOWN_CHARS: usize = 64;
+
+/// The most characters of a file's name that a problem repeats.
+const SHOWN_PATH_CHARS: usize = 200;
 
 /// The most problems that are told; a file that is no config file can have hundreds of thousands.
 const MOST_TOLD: usize = 1_000;
@@ -178,6 +182,15 @@ pub(super) fn shown(text: &str) -> String {
     if plain { format!("{cut}{more}") } else { format!("\"{}{more}\"", cut.escape_debug()) }
 }
 
+/// A file's name as a problem shows it: on one line, and only the end of it where it is very long.
+pub(super) fn shown_path(path: &Path) -> String {
+    let name = path.to_string_lossy();
+    let cut = name.chars().count().saturating_sub(SHOWN_PATH_CHARS);
+    let more = if cut > 0 { "…" } else { "" };
+    let escaped = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
+    format!("{more}{}", name.chars().skip(cut).map(escaped).collect::<String>())
+}
+
 /// A key that nobody expected, as far as it looks like a key.
 ///
 /// `secret_key:hunter2`, the space forgotten, is a key to YAML; what follows the word is not repeated.
@@ -200,6 +213,15 @@ mod tests {
         assert_eq!(shown(""), "\"\"");
         assert_eq!(shown("a\nb"), "\"a\\nb\"");
         assert_eq!(shown(&"字".repeat(65)), format!("{}…", "字".repeat(64)));
+    }
+
+    #[test]
+    fn a_file_is_named_on_one_line() {
+        assert_eq!(shown_path(Path::new("/etc/导出器/web config.yaml")), "/etc/导出器/web config.yaml");
+        assert_eq!(shown_path(Path::new("web.yaml\u{1}D\n")), "web.yaml\\u{1}D\\n");
+        let long = format!("{}/web.yaml", "\u{80}".repeat(1_000));
+        let end = format!("{}/web.yaml", r"\u{80}".repeat(SHOWN_PATH_CHARS - "/web.yaml".len()));
+        assert_eq!(shown_path(Path::new(&long)), format!("…{end}"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::settings::layers;
-use crate::settings::problem::{Problem, ProblemKind, Problems};
+use crate::settings::problem::{Problem, ProblemKind, Problems, shown_path};
 
 /// Reads files and remembers which they were, with a digest of everything read, failures included.
 pub(super) struct Files {
@@ -42,7 +42,7 @@ impl Files {
 
     /// The text of the web config itself, at `path` as it is.
     pub(super) fn own(&self, path: &Path, problems: &mut Problems) -> Option<String> {
-        let name = path.display().to_string();
+        let name = shown_path(path);
         let problem = |wrong: String, accepted: &str| Problem::new(ProblemKind::File, name.clone(), wrong, accepted);
         let text = match self.bytes(path) {
             Ok(bytes) => String::from_utf8(bytes),

@@ -26,7 +26,7 @@ use crate::secret::Secret;
 use crate::tls::Server;
 
 use super::layers;
-use super::problem::Problems;
+use super::problem::{Problems, shown_path};
 use super::schema::{self, Shape};
 use super::section::Section;
 use files::Files;
@@ -119,7 +119,7 @@ pub fn digest(files: &[PathBuf]) -> [u8; 32] {
 /// Reads the file at `path` and those that it names; relative names start from its folder.
 #[must_use]
 pub fn read(path: &Path) -> Reading {
-    let name = path.display().to_string();
+    let name = shown_path(path);
     let files = Files::new(path);
     let mut problems = Problems::default();
     let text = files.own(path, &mut problems);
