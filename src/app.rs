@@ -150,7 +150,7 @@ pub async fn run_reloading(
         "started"
     );
     let bound: Vec<IpAddr> = bound.iter().map(SocketAddr::ip).collect();
-    let protection = Protection::new(settings.web.config_file.as_deref(), &bound)?;
+    let protection = Protection::new(settings.web.config_file.as_deref(), &bound, &house.metrics)?;
     let (stopping, stopped) = watch::channel(false);
     let mut web_stopped = stopped.clone();
     let web_stop = async move {

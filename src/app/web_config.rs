@@ -10,9 +10,10 @@ use tokio::task::JoinError;
 use tracing::{error, info, warn};
 
 use super::AppError;
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixSeconds};
 use crate::metrics::OwnMetrics;
 use crate::settings::web_config::{self, Reading, WebConfig};
+use crate::tls::Server;
 use crate::web::{Guard, Terms};
 
 /// How often the files are looked at. A change is taken up once two looks found the same, so that a file that is being
@@ -60,7 +61,7 @@ impl Looks {
 
 impl Protection {
     /// What `file` says, for a server that listens at `addresses`; without a file, no protection.
-    pub(super) fn new(file: Option<&Path>, addresses: &[IpAddr]) -> Result<Self, AppError> {
+    pub(super) fn new(file: Option<&Path>, addresses: &[IpAddr], metrics: &OwnMetrics) -> Result<Self, AppError> {
         let Some(file) = file else {
             warn_of_exposure(&WebConfig::default(), addresses);
             return Ok(Self { guard: Arc::new(Guard::new(Terms::default())?), watched: None });
@@ -69,6 +70,7 @@ impl Protection {
         let config = reading.result?;
         warn_of_exposure(&config, addresses);
         warn_of(&config);
+        show_expiry(expiry(&config), metrics);
         let guard = Arc::new(Guard::new(terms(config))?);
         let watched = Watched { file: file.to_owned(), files: reading.files, looks: Looks::new(reading.digest) };
         Ok(Self { guard, watched: Some(watched) })
@@ -92,7 +94,7 @@ impl Protection {
             match watched.news().await {
                 Ok(None) => {}
                 Ok(Some(reading)) => {
-                    let taken = take_up(&self.guard, reading, &watched.file);
+                    let taken = take_up(&self.guard, reading, &watched.file, &metrics);
                     metrics.web_config_reload(taken, clock.now());
                 }
                 Err(error) => error!(file = %watched.file.display(), %error, "the web config could not be looked at"),
@@ -118,11 +120,16 @@ impl Watched {
     }
 }
 
-fn take_up(guard: &Guard, reading: Reading, file: &Path) -> bool {
+fn take_up(guard: &Guard, reading: Reading, file: &Path, metrics: &OwnMetrics) -> bool {
     let taken = match reading.result {
         Ok(config) => {
             warn_of(&config);
-            guard.replace(terms(config)).map_err(|error| error.to_string())
+            let expiry = expiry(&config);
+            let taken = guard.replace(terms(config)).map_err(|error| error.to_string());
+            if taken.is_ok() {
+                show_expiry(expiry, metrics);
+            }
+            taken
         }
         Err(problems) => Err(problems.to_string()),
     };
@@ -141,6 +148,16 @@ fn terms(config: WebConfig) -> Terms {
         headers: config.headers,
         users: config.users,
         rate_limit: config.rate_limit.map(|limit| (limit.interval, limit.burst)),
+    }
+}
+
+fn expiry(config: &WebConfig) -> Option<UnixSeconds> {
+    config.tls.as_ref().and_then(Server::expiry)
+}
+
+fn show_expiry(expiry: Option<UnixSeconds>, metrics: &OwnMetrics) {
+    if let Some(expiry) = expiry {
+        metrics.web_certificate_expiry(expiry);
     }
 }
 

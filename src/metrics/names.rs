@@ -61,6 +61,8 @@ families! {
         "Always 1: what a reason means and which class it belongs to.";
     UP: Gauge "tencent_live_up" ["account"]
         "1 if the account's last poll succeeded, 0 if it failed or has not finished yet.";
+    DOMAIN_INFO: Gauge "tencent_live_domain_info" ["account", "domain", "enabled"]
+        "Always 1: a push domain of an account, discovered, configured or seen; whether it is switched on: true, false or unknown.";
     BUILD_INFO: Gauge "tencent_live_exporter_build_info" ["version", "revision", "rustversion"]
         "Always 1: which build of the exporter runs.";
     POLLS: Counter "tencent_live_exporter_polls_total" ["account", "kind"]
@@ -121,6 +123,8 @@ families! {
         "1 if the web config was taken up the last time it changed, 0 if it was refused and what was there before stays.";
     WEB_CONFIG_LAST_RELOAD_SUCCESS: Gauge "tencent_live_exporter_web_config_last_reload_success_timestamp_seconds" []
         "When the web config, with the files that it names, was last taken up, in seconds since 1970.";
+    WEB_CERTIFICATE_EXPIRY: Gauge "tencent_live_exporter_web_certificate_expiry_timestamp_seconds" []
+        "When the first certificate of the served chain expires, in seconds since 1970; absent without TLS.";
 }
 
 /// The families that come from the snapshot, in the order of a page; all others are the exporter's own.

@@ -17,7 +17,7 @@ use crate::session::Name;
 pub(super) enum Message {
     Account { new: NewAccount, reply: Reply<AccountBooks> },
     Observe { observation: Box<Observation>, reply: Reply<Receipt> },
-    Introduce { account: String, domains: Vec<Name>, reply: Reply<()> },
+    Introduce { account: String, domains: Vec<Name>, reply: Reply<Vec<String>> },
     Counting { account: String, reply: Reply<()> },
     Publish { account: String, reply: Reply<()> },
     Forget { account: String, floor: UnixSeconds, records_until: UnixSeconds, reply: Reply<()> },
@@ -76,11 +76,11 @@ impl KeeperHandle {
         self.ask(|reply| Message::Observe { observation, reply }).await
     }
 
-    /// Makes domains known, so that their counters start at 0.
+    /// Makes domains known, so that their counters start at 0, and tells their labels.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn introduce(&self, account: String, domains: Vec<Name>) -> Result<(), KeeperError> {
+    pub async fn introduce(&self, account: String, domains: Vec<Name>) -> Result<Vec<String>, KeeperError> {
         self.ask(|reply| Message::Introduce { account, domains, reply }).await
     }
 

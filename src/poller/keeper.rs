@@ -310,18 +310,20 @@ impl Keeper {
         &self.publication
     }
 
-    fn introduce(&mut self, account: &str, domains: &[Name]) -> Result<(), LedgerError> {
+    fn introduce(&mut self, account: &str, domains: &[Name]) -> Result<Vec<String>, LedgerError> {
         self.settle_doubt()?;
-        let Some(books) = self.accounts.get(account) else { return Ok(()) };
+        let labels = domains.iter().map(|domain| domain.label(&self.key)).collect();
+        let Some(books) = self.accounts.get(account) else { return Ok(labels) };
         let watermark = books.scopes.values().filter_map(|scope| scope.watermark).min();
         let created = watermark.unwrap_or(books.counting_since);
         let mut draft = self.publication.draft();
-        for domain in domains {
-            draft.introduce(account, &domain.label(&self.key), created);
+        for label in &labels {
+            draft.introduce(account, label, created);
         }
         let mut posting = Posting::default();
         draft.write_into(&mut posting);
-        self.commit(&posting)
+        self.commit(&posting)?;
+        Ok(labels)
     }
 
     fn publish(&mut self, account: String) -> Result<(), LedgerError> {

@@ -47,6 +47,8 @@ pub struct Receipt {
     pub unmapped: Vec<String>,
     /// Disconnects folded into overflow series.
     pub overflowed: u64,
+    /// The domains of what was counted now, as labels.
+    pub domains: Vec<Arc<str>>,
     /// The domains that had no place for them.
     pub full_domains: BTreeSet<Arc<str>>,
     /// Disconnects counted, but not in the stream counter.
@@ -194,6 +196,7 @@ impl Bench<'_> {
             }
         }
         receipt.overflowed = draft.overflowed();
+        receipt.domains = draft.domains().cloned().collect();
         receipt.full_domains = draft.full_domains().clone();
         receipt.excluded = draft.excluded();
         draft.write_into(&mut posting);

@@ -79,6 +79,9 @@ impl Report {
         metrics.unmapped(account, receipt.unmapped.len() as u64);
         metrics.overflowed(account, receipt.overflowed);
         metrics.excluded(account, receipt.excluded);
+        for domain in &receipt.domains {
+            metrics.domain(account, domain, None);
+        }
         for text in &receipt.unmapped {
             if self.is_news(text) {
                 let (account, text) = (&self.account, text.escape_debug().take(256).collect::<String>());

@@ -102,6 +102,13 @@ impl<'a> Draft<'a> {
         &self.full_domains
     }
 
+    /// The domains that something is added to, as labels.
+    pub fn domains(&self) -> impl Iterator<Item = &Arc<str>> {
+        let publication = self.publication;
+        let name = |id: DomainId| publication.domains.get(id as usize).map(|domain| &domain.name);
+        self.domains.values().filter_map(move |add| add.new.as_ref().map(|new| &new.name).or_else(|| name(add.id)))
+    }
+
     /// Disconnects that the stream counter leaves out.
     #[must_use]
     pub fn excluded(&self) -> u64 {

@@ -14,6 +14,8 @@ use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::VerifierBuilderError;
 use rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
 
 pub use client_auth::ClientAuth;
 pub use probe::probe_config;
@@ -79,6 +81,7 @@ pub enum TlsError {
 pub struct Server {
     anybody: Arc<ServerConfig>,
     this_machine: Arc<ServerConfig>,
+    expiry: Option<i64>,
 }
 
 impl Server {
@@ -93,7 +96,13 @@ impl Server {
             Some(own) => server_config(terms, Some(own.clone()))?,
             None => Arc::clone(&anybody),
         };
-        Ok(Self { anybody, this_machine })
+        Ok(Self { anybody, this_machine, expiry: terms.chain.iter().filter_map(expiry).min() })
+    }
+
+    /// When the first certificate of the chain expires, in seconds since 1970.
+    #[must_use]
+    pub fn expiry(&self) -> Option<i64> {
+        self.expiry
     }
 
     /// How to shake hands with `peer`. From loopback the server's own certificate is good enough for a client, which the
@@ -102,6 +111,12 @@ impl Server {
     pub fn for_peer(&self, peer: IpAddr) -> &Arc<ServerConfig> {
         if peer.to_canonical().is_loopback() { &self.this_machine } else { &self.anybody }
     }
+}
+
+/// When `certificate` expires. One that leads to a root may be anything; whoever connects judges it.
+fn expiry(certificate: &CertificateDer<'static>) -> Option<i64> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    i64::try_from(certificate.tbs_certificate().validity().not_after.to_unix_duration().as_secs()).ok()
 }
 
 /// The configuration for `terms`, with which a client that shows `own` passes.

@@ -7,7 +7,7 @@ use tencent_live_exporter::sim::scenario::WindowFilter;
 use tencent_live_exporter::sim::{Domain, Scenario};
 
 use crate::support::patience::{seen, until};
-use crate::support::rig::Rig;
+use crate::support::rig::{DOMAIN, Rig};
 
 const DISCONNECTS: &str = "tencent_live_disconnects_total";
 const STREAMS: &str = "tencent_live_stream_disconnects_total";
@@ -116,6 +116,7 @@ async fn every_metric_of_the_contract_is_on_the_page() {
         "tencent_live_last_disconnect_timestamp_seconds",
         "tencent_live_disconnect_reason_info",
         "tencent_live_up",
+        "tencent_live_domain_info",
         "tencent_live_exporter_build_info",
         "tencent_live_exporter_polls_total",
         "tencent_live_exporter_poll_failures_total",
@@ -155,6 +156,37 @@ async fn every_metric_of_the_contract_is_on_the_page() {
     for name in names {
         assert!(metrics.has(name), "{name} is missing");
     }
+}
+
+#[tokio::test]
+async fn every_domain_is_told_with_its_account_and_whether_it_is_on() {
+    let rig = Rig::new().await;
+    rig.world.add_domain(Domain::push("push.on.example.com"));
+    rig.world.add_domain(Domain { enabled: false, ..Domain::push("push.off.example.com") });
+    let rig = rig.start().await;
+    rig.world.publish(rig.ended("room", 10));
+    rig.shows_the_truth().await;
+    let expected = [("push.on.example.com", "true"), ("push.off.example.com", "false"), (DOMAIN, "unknown")];
+    until("the domains are told", async || {
+        let metrics = rig.metrics().await;
+        let info = |labels: &[_]| metrics.count("tencent_live_domain_info", labels);
+        let told = expected.map(|(domain, enabled)| info(&[("domain", domain), ("enabled", enabled)]));
+        seen(told == [1; 3] && info(&[]) == 3, told)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_domain_that_cannot_be_discovered_is_told_with_its_first_disconnect() {
+    let rig = Rig::new().await;
+    rig.world.set_quirks(|quirks| quirks.denied_actions = vec!["DescribeLiveDomains".into()]);
+    let rig = rig.start().await;
+    rig.turns(1).await;
+    assert_eq!(rig.metrics().await.get("tencent_live_domain_info", &[]), None);
+    rig.world.publish(rig.ended("room", 10));
+    rig.shows_the_truth().await;
+    let told = rig.metrics().await.get("tencent_live_domain_info", &[("domain", DOMAIN), ("enabled", "unknown")]);
+    assert_eq!(told, Some(1.0));
 }
 
 #[tokio::test]

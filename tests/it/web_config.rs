@@ -15,6 +15,9 @@ use crate::support::patience::{seen, until};
 
 const SUCCESSFUL: &str = "tencent_live_exporter_web_config_last_reload_successful";
 
+/// 2040 begins.
+const SOON: u64 = 2_208_988_800;
+
 fn hash(password: &str) -> String {
     bcrypt::hash(password, 4).unwrap()
 }
@@ -60,6 +63,11 @@ async fn k1_f12_changes_are_taken_up_bad_ones_are_told_once_and_keep_what_was_th
     let (process, address) = start(&api, &authority).await;
     let (client, next_client) = (authority.plain_client(), next.plain_client());
     reload_is(1, address, &client, "alice").await;
+    let expiry = |client: &Arc<ClientConfig>| {
+        let page = get(address, client, "/metrics", &login("alice")).unwrap().1;
+        Metrics::parse(&page).count("tencent_live_exporter_web_certificate_expiry_timestamp_seconds", &[])
+    };
+    assert!(expiry(&client) > SOON);
     let write = |name: &str, text: &str| std::fs::write(process.folder.join(name), text).unwrap();
 
     // A user more.
@@ -67,7 +75,9 @@ async fn k1_f12_changes_are_taken_up_bad_ones_are_told_once_and_keep_what_was_th
     reload_is(1, address, &client, "bob").await;
 
     // The key of another certificate: the old pair stays.
-    let identity = next.server();
+    let identity = next.issue(&["localhost"], |params| {
+        params.not_after = rcgen::date_time_ymd(2040, 1, 1);
+    });
     write("server.key", &identity.key);
     reload_is(0, address, &client, "alice").await;
     let is_told = async |times: usize, why: &str| {
@@ -84,6 +94,7 @@ async fn k1_f12_changes_are_taken_up_bad_ones_are_told_once_and_keep_what_was_th
     // Its certificate too: the new pair is in use.
     write("server.crt", &identity.certificate);
     reload_is(1, address, &next_client, "alice").await;
+    assert_eq!(expiry(&next_client), SOON);
     assert!(get(address, &client, "/metrics", &login("alice")).is_err(), "the old certificate is gone");
 
     // What would open everything.

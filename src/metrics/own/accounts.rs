@@ -1,9 +1,10 @@
 //! The children of one account, all made at once.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
+use prometheus::{Gauge, Histogram, IntCounter, IntGauge, IntGaugeVec};
 
 use super::vectors::Vectors;
 use super::{Labels, OTHER, Outcome};
@@ -29,6 +30,16 @@ pub(super) struct AccountMetrics {
     pub(super) repeated_listings: IntCounter,
     pub(super) incomplete_listings: IntCounter,
     pub(super) clock_skew: Gauge,
+    domains: Domains,
+}
+
+/// What is known of the domains of one account.
+#[derive(Debug)]
+struct Domains {
+    account: String,
+    info: IntGaugeVec,
+    /// The label `enabled` by the label `domain`.
+    known: Mutex<BTreeMap<String, &'static str>>,
 }
 
 #[derive(Debug)]
@@ -75,6 +86,41 @@ impl AccountMetrics {
             repeated_listings: vectors.repeated_listings.with_label_values(one),
             incomplete_listings: vectors.incomplete_listings.with_label_values(one),
             clock_skew: vectors.clock_skew.with_label_values(one),
+            domains: Domains {
+                account: account.to_owned(),
+                info: vectors.domain_info.clone(),
+                known: Mutex::default(),
+            },
+        }
+    }
+
+    /// `domain` is one of the account's; what was known of it stays where `enabled` says nothing.
+    pub(super) fn domain(&self, domain: &str, enabled: Option<bool>) {
+        let Domains { account, info, known } = &self.domains;
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.get(domain).copied();
+        let now = match enabled {
+            Some(true) => "true",
+            Some(false) => "false",
+            None => before.unwrap_or("unknown"),
+        };
+        if before == Some(now) {
+            return;
+        }
+        info.with_label_values(&[account.as_str(), domain, now]).set(1);
+        if let Some(before) = before {
+            let gone = info.remove_label_values(&[account.as_str(), domain, before]);
+            debug_assert!(gone.is_ok(), "{gone:?}");
+        }
+        known.insert(domain.to_owned(), now);
+    }
+
+    /// Takes the domains off the page.
+    pub(super) fn remove_domains(&self) {
+        let Domains { account, info, known } = &self.domains;
+        for (domain, enabled) in std::mem::take(&mut *known.lock().unwrap_or_else(PoisonError::into_inner)) {
+            let gone = info.remove_label_values(&[account.as_str(), domain.as_str(), enabled]);
+            debug_assert!(gone.is_ok(), "{gone:?}");
         }
     }
 

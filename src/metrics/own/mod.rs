@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use prometheus::proto::MetricFamily;
-use prometheus::{Gauge, Histogram, IntGauge, Registry};
+use prometheus::{Gauge, Histogram, IntGauge, IntGaugeVec, Registry};
 
 use self::accounts::AccountMetrics;
 use self::vectors::{Vectors, gauge, histogram, int_gauge};
@@ -124,6 +124,8 @@ pub struct OwnMetrics {
     reload_success: IntGauge,
     web_reload_successful: IntGauge,
     web_reload_success: IntGauge,
+    /// Without labels, and without its one child until there is a certificate.
+    web_certificate_expiry: IntGaugeVec,
 }
 
 impl OwnMetrics {
@@ -160,6 +162,7 @@ impl OwnMetrics {
             reload_success: int_gauge(&registry, &names::CONFIG_LAST_RELOAD_SUCCESS)?,
             web_reload_successful: int_gauge(&registry, &names::WEB_CONFIG_LAST_RELOAD_SUCCESSFUL)?,
             web_reload_success: int_gauge(&registry, &names::WEB_CONFIG_LAST_RELOAD_SUCCESS)?,
+            web_certificate_expiry: vectors::int_gauge_vec(&registry, &names::WEB_CERTIFICATE_EXPIRY)?,
             registry,
         };
         own.change(accounts, poll_interval, series_limit);
@@ -171,9 +174,10 @@ impl OwnMetrics {
         self.poll_interval.set(poll_interval.as_secs_f64());
         self.series_limit.set(whole(series_limit));
         let mut known = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|name, _| {
+        known.retain(|name, metrics| {
             let stays = accounts.contains(name);
             if !stays {
+                metrics.remove_domains();
                 AccountMetrics::remove(&self.vectors, name, self.labels);
             }
             stays
@@ -192,6 +196,11 @@ impl OwnMetrics {
     /// Everything that ended up to `at` has been asked for.
     pub fn watermark(&self, account: &str, at: UnixSeconds) {
         self.account(account).watermark.set(at);
+    }
+
+    /// `domain` is a push domain of the account, switched on or not where that is known.
+    pub fn domain(&self, account: &str, domain: &str, enabled: Option<bool>) {
+        self.account(account).domain(domain, enabled);
     }
 
     /// A request to the API was answered with `code` (or failed locally, which has codes too) after `took`.
@@ -282,6 +291,11 @@ impl OwnMetrics {
         }
     }
 
+    /// The first of the certificates that are served now expires `at`.
+    pub fn web_certificate_expiry(&self, at: UnixSeconds) {
+        self.web_certificate_expiry.with_label_values::<&str>(&[]).set(at);
+    }
+
     /// The families as they are now, by name, their metrics by label values; `snapshot` fills the gauges about it.
     #[must_use]
     pub fn gather(&self, snapshot: &Snapshot) -> Vec<MetricFamily> {
@@ -350,7 +364,10 @@ mod tests {
 
     #[test]
     fn every_own_family_of_the_table_is_registered_with_its_labels() {
-        let families = own().gather(&Snapshot::default());
+        let own = own();
+        own.domain("main", "push.example.com", None);
+        own.web_certificate_expiry(7);
+        let families = own.gather(&Snapshot::default());
         for family in names::ALL.iter().filter(|family| !names::DISCONNECT_FAMILIES.contains(family)) {
             let gathered = families.iter().find(|gathered| gathered.name() == family.name).expect(family.name);
             assert_eq!(gathered.help(), family.help);
@@ -405,6 +422,31 @@ mod tests {
         assert_eq!(value(&own, names::SERIES_LIMIT.name, &[]), Some(7.0));
         change(&["main", "second"], 60);
         assert_eq!(value(&own, names::POLLS.name, &[("account", "main"), ("kind", "poll")]), Some(0.0));
+    }
+
+    #[test]
+    fn a_domain_has_one_series_with_what_is_known_of_it() {
+        let own = own();
+        let info =
+            |enabled| value(&own, names::DOMAIN_INFO.name, &[("domain", "push.example.com"), ("enabled", enabled)]);
+        own.domain("main", "push.example.com", None);
+        assert_eq!(info("unknown"), Some(1.0));
+        own.domain("main", "push.example.com", Some(true));
+        assert_eq!((info("unknown"), info("true")), (None, Some(1.0)));
+        own.domain("main", "push.example.com", None);
+        assert_eq!((info("unknown"), info("true")), (None, Some(1.0)), "seen again, it is as it was");
+        own.domain("main", "push.example.com", Some(false));
+        assert_eq!((info("true"), info("false")), (None, Some(1.0)));
+        own.change(&["second".to_owned()], Duration::from_secs(30), 7);
+        assert_eq!(info("false"), None, "it goes with its account");
+    }
+
+    #[test]
+    fn without_tls_no_certificate_expires() {
+        let own = own();
+        assert_eq!(value(&own, names::WEB_CERTIFICATE_EXPIRY.name, &[]), None);
+        own.web_certificate_expiry(1_800_000_000);
+        assert_eq!(value(&own, names::WEB_CERTIFICATE_EXPIRY.name, &[]), Some(1_800_000_000.0));
     }
 
     #[test]

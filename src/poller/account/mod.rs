@@ -357,10 +357,11 @@ impl<S: EventSource> AccountLoop<S> {
         if elapsed < self.next_discovery {
             return Ok(());
         }
-        let mut domains = self.options.domains.clone();
+        let mut domains: Vec<(Name, Option<bool>)> =
+            self.options.domains.iter().map(|name| (name.clone(), None)).collect();
         if self.options.discover_domains && domains.is_empty() {
             match self.alive_while(self.options.source.push_domains()).await {
-                Ok(found) => domains.extend(found.into_iter().map(|domain| domain.name)),
+                Ok(found) => domains.extend(found.into_iter().map(|domain| (domain.name, Some(domain.enabled)))),
                 Err(error) => {
                     self.report.no_domains(&error);
                     let pause = if error.is_refusal() { DISCOVERY_INTERVAL } else { AFTER_REFUSAL };
@@ -370,7 +371,11 @@ impl<S: EventSource> AccountLoop<S> {
             }
         }
         debug!(account = self.options.name, domains = domains.len(), now, "push domains known");
-        self.options.keeper.introduce(self.options.name.clone(), domains).await?;
+        let (names, enabled): (Vec<Name>, Vec<Option<bool>>) = domains.into_iter().unzip();
+        let labels = self.options.keeper.introduce(self.options.name.clone(), names).await?;
+        for (label, enabled) in labels.iter().zip(enabled) {
+            self.options.metrics.domain(&self.options.name, label, enabled);
+        }
         self.next_discovery = elapsed + DISCOVERY_INTERVAL;
         Ok(())
     }
