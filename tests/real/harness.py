@@ -297,8 +297,8 @@ class Disk:
 class Prometheus:
     """A real Prometheus that scrapes one exporter."""
 
-    def __init__(self, process, port):
-        self.process, self.url = process, f"http://127.0.0.1:{port}"
+    def __init__(self, process, port, job):
+        self.process, self.url, self.job = process, f"http://127.0.0.1:{port}", job
 
     def api(self, path, **query):
         """`data` of an answer of the HTTP API."""
@@ -332,14 +332,14 @@ class Prometheus:
     def wait_up(self, seconds=60):
         """Until it has scraped the exporter."""
         wait_until("Prometheus scrapes the exporter",
-                   lambda: any(one["value"][1] == "1" for one in self.query('up{job="exporter"}')), seconds)
+                   lambda: any(one["value"][1] == "1" for one in self.query(f'up{{job="{self.job}"}}')), seconds)
         return self
 
     def wait_for_scrape(self, seconds=60):
         """Until a scrape that began after now is stored."""
         now = time.time()
         def stored():
-            result = self.query('timestamp(up{job="exporter"})')
+            result = self.query(f'timestamp(up{{job="{self.job}"}})')
             return any(float(one["value"][1]) > now for one in result)
         wait_until("Prometheus scrapes once more", stored, seconds)
 
@@ -379,18 +379,20 @@ class Stage:
                              environment=disk and disk.environment)
         return Exporter(process, self.folder / state)
 
-    def prometheus(self, exporter, interval, name="prometheus", binary=None, scrape="", features=""):
-        """Starts a Prometheus that scrapes `exporter`; `scrape` is YAML of its job, `features` what is to be enabled."""
+    def prometheus(self, exporter, interval, name="prometheus", binary=None, scrape="", features="", job="exporter",
+                   evaluation="1m", more=""):
+        """Starts a Prometheus that scrapes `exporter`; `scrape` is YAML of its job, `more` of the whole file, `features` what
+        is to be enabled."""
         port = free_port()
         config = self.folder / f"{name}.yaml"
         config.write_text(
-            f"global: {{scrape_interval: {interval}, scrape_timeout: {interval}}}\nscrape_configs:\n"
-            f"  - {{job_name: exporter, static_configs: [{{targets: ['{exporter.address}']}}]{scrape and ', ' + scrape}}}\n")
+            f"global: {{scrape_interval: {interval}, scrape_timeout: {interval}, evaluation_interval: {evaluation}}}\n"
+            f"{more}scrape_configs:\n  - {{job_name: {job}, static_configs: [{{targets: ['{exporter.address}']}}]{scrape and ', ' + scrape}}}\n")
         process = self.start(
             name, binary or program("PROMETHEUS", "prometheus"), f"--config.file={config}",
             f"--storage.tsdb.path={self.folder / name}", f"--web.listen-address=127.0.0.1:{port}",
             *([f"--enable-feature={features}"] if features else []))
-        started = Prometheus(process, port)
+        started = Prometheus(process, port, job)
         def ready():
             check(process.child.poll() is None, f"{name} ended by itself ({process.child.returncode})")
             return get(f"{started.url}/-/ready")
