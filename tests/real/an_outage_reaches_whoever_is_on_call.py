@@ -24,9 +24,9 @@ FASTER = 20
 EVALUATION = 2
 DOMAIN, QUIET = "push.one.example.com", "push.two.example.com"
 SCENARIO = f"platform: {{domains: [{{name: {DOMAIN}}}, {{name: {QUIET}}}]}}\n"
-SETTINGS = "poll: {interval: 1s, sweep_interval: 5s, max_requests_per_second: 50}\nseries: {hold_max: 5s}"
+SETTINGS = "poll: {interval: 5s, sweep_interval: 10s, max_requests_per_second: 50}\nseries: {hold_max: 5s}"
 PAGING = "/paging.example.com/alertmanager"
-TEXTS = {"auth_failed": "校验鉴权参数不通过", "account_arrears": "您的直播服务因欠费已停服，请尽快充值", "network_error": "推流链路网络异常"}
+TEXTS = {"auth_failed": "校验鉴权参数不通过", "account_arrears": "账号欠费，您的直播服务已被暂时关停，请及时充值。", "network_error": "推流链路网络异常"}
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -85,7 +85,7 @@ def storm(simulator, reason, many, domain=DOMAIN):
     """Pushes that are refused now."""
     end = int(time.time()) - 1
     simulator.publish([{"domain": domain, "app": "live", "stream": f"房间 {n % 7}", "start": end - 1, "end": end,
-                        "reason": reason, "text": TEXTS[reason]} for n in range(many)])
+                        "reason": TEXTS[reason]} for n in range(many)])
 
 
 def first(prometheus, expression):
