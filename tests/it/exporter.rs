@@ -59,10 +59,11 @@ async fn counts_everything(filter: WindowFilter) {
     rig.world.set_quirks(|quirks| quirks.insert_between_pages = 0);
     rig.world.publish_late();
     rig.shows_the_truth().await;
+    rig.turns(1).await;
+    // A session that was live when the traffic stopped may have ended meanwhile; more than the truth is never right again.
+    rig.shows_the_truth().await;
     let truth = rig.world.truth();
     assert!(truth.published > 200, "{}", truth.published);
-    rig.turns(1).await;
-    assert_eq!(rig.metrics().await.streams(), rig.truth(), "what was counted stays as it is");
     let counted = rig.own("tencent_live_exporter_records_total", &[("outcome", "counted")]).await;
     assert_eq!(counted, truth.published);
 }

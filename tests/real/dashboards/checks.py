@@ -55,8 +55,12 @@ def schemas():
         "type": "object", "additionalProperties": False, "required": ["expr", "refId"],
         "properties": {"expr": text, "refId": text}}
     definitions["AnnotationQuery"]["properties"] |= dict.fromkeys(("expr", "titleFormat", "textFormat", "tagKeys"), text)
+    # Said of each panel by itself: of a list of panels or rows the error would be that it is neither.
+    whole = found[names["dashboard"]]
+    found |= {kind: {"$ref": f"#/definitions/{kind}", "definitions": whole["definitions"]} for kind in ("Panel", "RowPanel")}
+    names |= {"panel": "Panel", "row": "RowPanel"}
     # Options that are left out have their defaults.
-    return {what: without_required(found[name]) if what != "dashboard" else found[name] for what, name in names.items()}
+    return {what: without_required(found[name]) if " " in what else found[name] for what, name in names.items()}
 
 
 def without_required(schema):
@@ -75,9 +79,13 @@ def schema_problems(dashboard, known):
             path = "/".join(map(str, error.instance_path))
             yield f"{where}: not as {what} is: {path}: {error.message[:300]}"
 
-    yield from against("dashboard", dashboard, "the dashboard")
+    yield from against("dashboard", dashboard | {"panels": []}, "the dashboard")
+    for row in dashboard["panels"]:
+        if row["type"] == "row":
+            yield from against("row", row, row["title"])
     for panel in panels(dashboard):
         kind, where = panel["type"], panel["title"]
+        yield from against("panel", panel, where)
         if kind not in KINDS:
             yield f"{where}: the kind {kind} is not known here"
             continue
@@ -344,7 +352,11 @@ def panel_problems(panel, grafana, world, variables, may_be_empty):
             return [*problems, str(unknown)]
         names = set(shown[0]) if shown else set()
     for override in panel["fieldConfig"]["overrides"]:
-        name = override["matcher"]["options"]
+        kind, name = override["matcher"]["id"], override["matcher"]["options"]
+        if kind == "byFrameRefID" and name in [target["refId"] for target in panel["targets"]]:
+            continue
+        if kind != "byName":
+            problems.append(f"an override by {kind} {name}, which is not known here or finds no query")
         if names and name not in names | world.classes():
             problems.append(f"an override is for {name}, but there are {sorted(names)}")
     return problems
@@ -353,15 +365,15 @@ def panel_problems(panel, grafana, world, variables, may_be_empty):
 # ------------------------------------------------------------------------------------------------------------- links
 
 
-def link_problems(dashboard, grafana, exporter, uids):
-    """Every link, followed; returns what is wrong and how many were right."""
+def link_problems(dashboard, grafana, exporter, uids, chosen):
+    """Every link, followed, with `chosen` of the variables; returns what is wrong and how many were right."""
     problems, right = [], 0
     dashboard = copy.deepcopy(dashboard)
     for one in dashboard["templating"]["list"]:
         if one["type"] == "textbox":
             one["query"] = exporter
     try:
-        variables = grafana.variables(dashboard)
+        variables = grafana.variables(dashboard, chosen)
     except Unknown as unknown:
         return [str(unknown)], 0
     for link in dashboard["links"]:

@@ -5,7 +5,7 @@ const dark = BOARD.dark;
 document.body.className = dark ? "dark" : "light";
 const style = getComputedStyle(document.body);
 const colour = name => style.getPropertyValue(`--${name}`).trim();
-const FONT = '"Inter", "Noto Sans", "DejaVu Sans", "Noto Sans CJK SC", sans-serif';
+const FONT = '"Noto Sans CJK SC", sans-serif';
 const HEAT = { Oranges: ["#fdba74", "#ea580c", "#7c2d12"], Blues: ["#93c5fd", "#2563eb", "#1e3a8a"] };
 window.drawn = 0;
 
@@ -34,7 +34,7 @@ function written(value, unit, decimals) {
       big ? (decimals ?? 1) : Math.abs(value) < 1 ? undefined : decimals);
   }
   if (unit === "bytes") return scaled(value, [[1, " B"], [1024, " KiB"], [1048576, " MiB"], [1073741824, " GiB"]], 1);
-  if (unit === "percentunit") return `${(value * 100).toFixed(decimals ?? 1)}%`;
+  if (unit === "percentunit") return `${(value * 100).toFixed(decimals ?? (value && Math.abs(value) < 0.01 ? 2 : 1))}%`;
   if (unit === "dateTimeFromNow") {
     const ago = BOARD.end - value / 1000;
     return ago < 60 ? `${Math.max(0, Math.round(ago))} s ago` : ago < 7200 ? `${Math.round(ago / 60)} min ago` : `${Math.round(ago / 3600)} h ago`;
@@ -54,7 +54,12 @@ function stat(body, panel) {
     if (panel.mode === "value_and_name") element(one, "span", "name", item.name);
     if (panel.mode === "value_and_name" && !panel.stacked) element(one, "br");
     const size = panel.mode === "name" || panel.stacked ? " small" : panel.mode === "value_and_name" ? " middle" : "";
-    element(one, "span", `value${size}`, text).style.color = item.colour ?? "inherit";
+    const value = element(one, "span", `value${size}`, text);
+    value.style.color = item.colour ?? "inherit";
+    // As big as there is room for, as Grafana does it.
+    for (let pixels = parseFloat(getComputedStyle(value).fontSize); one.scrollWidth > body.clientWidth && pixels > 12; pixels -= 1) {
+      value.style.fontSize = `${pixels}px`;
+    }
   }
 }
 
@@ -92,10 +97,15 @@ function table(body, panel) {
         bar.style.width = `${((cell.value ?? 0) / (column.most || 1)) * 100}%`;
         return;
       }
-      const place = element(line, "td", numeric[at] ? "number" : "");
+      const place = element(line, "td", numeric[at] ? "number" : column.wraps ? "wraps" : "");
       const shown = column.links ? element(place, "a", "", text) : element(place, "span", "", text);
       if (cell.colour) shown.style.color = cell.colour;
     });
+    // Where Grafana has more to scroll to, the picture ends with a whole row.
+    if (made.offsetHeight > body.clientHeight) {
+      line.remove();
+      break;
+    }
   }
 }
 
@@ -119,7 +129,7 @@ function legend(body, panel, place) {
 
 // Powers of ten with zero among them.
 const logarithm = value => (value === null ? null : Math.sign(value) * Math.log10(1 + Math.abs(value)));
-const exponential = value => Math.sign(value) * (10 ** Math.abs(value) - 1);
+const exponential = value => (value < 1 ? 10 ** value - 1 : 10 ** value);
 
 const axes = () => ({
   axisLine: { lineStyle: { color: colour("line") } }, axisTick: { show: false },
@@ -149,7 +159,7 @@ function timeseries(body, panel) {
     yAxis: {
       type: "value", ...axes(), splitNumber: 4,
       min: seen => Math.min(panel.least ?? seen.min, panel.soft[0] ?? Infinity), max: panel.soft[1] === null ? null : seen => Math.max(seen.max, panel.soft[1]),
-      axisLabel: { ...axes().axisLabel, formatter: at => written(panel.symlog ? Math.round(exponential(at)) : at, panel.unit, panel.unit === "s" ? undefined : undefined) },
+      axisLabel: { ...axes().axisLabel, formatter: at => written(panel.symlog ? exponential(at) : at, panel.unit) },
     },
     series: panel.series.map((series, at) => ({
       name: series.name, type: panel.bars ? "bar" : "line", stack: panel.stack || panel.bars ? "all" : undefined,
@@ -166,10 +176,12 @@ function timeseries(body, panel) {
 function heatmap(body, panel) {
   if (!panel.cells.length) return nothing(body, panel);
   const most = Math.max(...panel.cells.map(cell => cell[2]));
+  const clocks = panel.times.map(at => new Date(at * 1000).toISOString().slice(11, 16));
   const named = panel.bounds.map(bound => (bound === null ? "longer" : written(bound, panel.unit, 0)));
   chart(body, body.clientWidth, body.clientHeight, {
     grid: { left: 6, right: 12, top: 8, bottom: 44, containLabel: true },
-    xAxis: { type: "category", data: panel.times.map(at => new Date(at * 1000).toISOString().slice(11, 16)), ...axes(), splitLine: { show: false } },
+    xAxis: { type: "category", data: clocks, ...axes(), splitLine: { show: false },
+      axisLabel: { ...axes().axisLabel, interval: at => at > 0 && clocks[at] !== clocks[at - 1] } },
     yAxis: { type: "category", data: named, ...axes(), axisLabel: { ...axes().axisLabel, interval: 0 } },
     visualMap: { min: 0, max: most, orient: "horizontal", left: "center", bottom: 0, itemHeight: 220, itemWidth: 12, calculable: false, dimension: 2,
       text: [`${Math.round(most)} sessions`, "1"], textStyle: { color: colour("quiet"), fontFamily: FONT, fontSize: 11 },

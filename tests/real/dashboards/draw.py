@@ -16,18 +16,19 @@ PALETTE = ["#3b82f6", "#d97706", "#059669", "#8b5cf6", "#db2777", "#0891b2", "#a
            "#2563eb", "#b45309"]
 
 
-def overrides_of(panel, name):
+def overrides_of(panel, name, query):
     """What the overrides set for a series or a column."""
+    wanted = {"byName": name, "byFrameRefID": query}
     return {one["id"]: one["value"] for override in panel["fieldConfig"]["overrides"]
-            if override["matcher"]["options"] == name for one in override["properties"]}
+            if wanted[override["matcher"]["id"]] == override["matcher"]["options"] for one in override["properties"]}
 
 
-def settings_of(panel, name):
+def settings_of(panel, name, query=None):
     """Defaults and overrides of a series or a column."""
     defaults = panel["fieldConfig"]["defaults"]
     flat = {key: value for key, value in defaults.items() if key != "custom"}
     flat |= {f"custom.{key}": value for key, value in defaults.get("custom", {}).items()}
-    return flat | overrides_of(panel, name)
+    return flat | overrides_of(panel, name, query)
 
 
 def threshold_colour(settings, value):
@@ -55,7 +56,7 @@ def values_of(panel, frames):
     for frame in frames:
         for labels, points in frame.series:
             name, value = frame.name(labels), points[-1][1]
-            settings = settings_of(panel, name)
+            settings = settings_of(panel, name, frame.target["refId"])
             text, colour = mapped(settings, value)
             found.append({"name": name, "value": value, "text": text, "unit": settings["unit"],
                           "decimals": settings.get("decimals"), "colour": colour or threshold_colour(settings, value)})
@@ -87,7 +88,7 @@ def timeseries(panel, frames, grafana):
     for frame in frames:
         for labels, points in frame.series:
             name = frame.name(labels)
-            settings = settings_of(panel, name)
+            settings = settings_of(panel, name, frame.target["refId"])
             known = {at: value if math.isfinite(value) else None for at, value in points}
             # Where there is no value there is a gap, as in Grafana.
             whole = [[at, known.get(at)] for at in range(first, last + 1, step)]
@@ -115,8 +116,9 @@ def table(panel, frames, _):
     for name in shown[0] if shown else []:
         settings = settings_of(panel, name)
         cell = settings.get("custom.cellOptions", {}).get("type", "auto")
+        wraps = bool(settings.get("custom.cellOptions", {}).get("wrapText"))
         columns.append({"name": name, "width": settings.get("custom.width"), "unit": settings["unit"],
-                        "decimals": settings.get("decimals"), "cell": cell, "links": bool(settings.get("links")),
+                        "decimals": settings.get("decimals"), "cell": cell, "wraps": wraps, "links": bool(settings.get("links")),
                         "colour": settings.get("color", {}).get("fixedColor"),
                         "most": max((row[name] or 0 for row in shown), default=0) if cell == "gauge" else None})
     cells = [[{"value": row[name], "text": mapped(settings_of(panel, name), row[name])[0],
