@@ -116,7 +116,7 @@ def table(panel, frames, _):
     for name in shown[0] if shown else []:
         settings = settings_of(panel, name)
         cell = settings.get("custom.cellOptions", {}).get("type", "auto")
-        wraps = bool(settings.get("custom.cellOptions", {}).get("wrapText"))
+        wraps = bool(settings.get("custom.wrapText"))
         columns.append({"name": name, "width": settings.get("custom.width"), "unit": settings["unit"],
                         "decimals": settings.get("decimals"), "cell": cell, "wraps": wraps, "links": bool(settings.get("links")),
                         "colour": settings.get("color", {}).get("fixedColor"),
