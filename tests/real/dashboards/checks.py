@@ -94,7 +94,8 @@ def schema_problems(dashboard, known):
         for override in panel["fieldConfig"]["overrides"]:
             for one in override["properties"]:
                 if one["id"].startswith("custom."):
-                    yield from custom_problems(kind, known, {one["id"].removeprefix("custom."): one["value"]}, where, against)
+                    part = {one["id"].removeprefix("custom."): one["value"]}
+                    yield from custom_problems(kind, known, part, where, against)
                 elif one["id"] not in known["dashboard"]["definitions"]["FieldConfig"]["properties"]:
                     yield f"{where}: an override sets {one['id']}, which no field has"
         yield from custom_problems(kind, known, custom, where, against)
@@ -274,7 +275,8 @@ def expression_problems(expression, world):
                 # Each of several values has to be there: class=~"arrears|service".
                 is_pattern = "Re" in str(matcher.op)
                 for value in matcher.value.split("|") if is_pattern else [matcher.value]:
-                    if not any(re.fullmatch(value, there) if is_pattern else value == there for there in known[matcher.name]):
+                    pattern = re.compile(value if is_pattern else re.escape(value))
+                    if not any(map(pattern.fullmatch, known[matcher.name])):
                         problems.append(f"no {one.name} has {matcher.name}={value}: {expression}")
     for one in nodes(parsed):
         named = []
@@ -318,7 +320,8 @@ def data_problems(dashboard, grafana, world, may_be_empty=()):
         asked = [*LEGEND.findall(one["titleFormat"] + one["textFormat"]), *one["tagKeys"].split(",")]
         problems += [f"annotation {one['name']}: no alert has {label}" for label in asked if found and label not in labels]
     for panel in panels(dashboard):
-        problems += [f"{panel['title']}: {problem}" for problem in panel_problems(panel, grafana, world, variables, may_be_empty)]
+        found = panel_problems(panel, grafana, world, variables, may_be_empty)
+        problems += [f"{panel['title']}: {problem}" for problem in found]
     return problems
 
 

@@ -158,13 +158,15 @@ function timeseries(body, panel) {
     xAxis: { type: "time", min: BOARD.start * 1000, max: BOARD.end * 1000, ...axes(), splitLine: { show: false }, splitNumber: right ? 7 : 5 },
     yAxis: {
       type: "value", ...axes(), splitNumber: 4,
-      min: seen => Math.min(panel.least ?? seen.min, panel.soft[0] ?? Infinity), max: panel.soft[1] === null ? null : seen => Math.max(seen.max, panel.soft[1]),
+      min: seen => Math.min(panel.least ?? seen.min, panel.soft[0] ?? Infinity),
+      max: panel.soft[1] === null ? null : seen => Math.max(seen.max, panel.soft[1]),
       axisLabel: { ...axes().axisLabel, formatter: at => written(panel.symlog ? exponential(at) : at, panel.unit) },
     },
     series: panel.series.map((series, at) => ({
       name: series.name, type: panel.bars ? "bar" : "line", stack: panel.stack || panel.bars ? "all" : undefined,
       data: series.points.map(([time, number]) => [time * 1000, panel.stack && number === null ? 0 : value(number)]),
-      showSymbol: false, connectNulls: series.joined, barWidth: Math.max(2, (width / ((BOARD.end - BOARD.start) / panel.step)) * 0.8),
+      showSymbol: false, connectNulls: series.joined,
+      barWidth: Math.max(2, (width / ((BOARD.end - BOARD.start) / panel.step)) * 0.8),
       lineStyle: { width: panel.stack ? 0.8 : 1.5, color: series.colour, type: series.dash ? [8, 6] : "solid" },
       itemStyle: { color: series.colour }, areaStyle: panel.bars || !series.fill ? undefined : { color: series.colour, opacity: series.fill },
       markLine: at ? undefined : { silent: true, symbol: ["none", "triangle"], symbolSize: 6, label: { show: false }, data: marks,
@@ -212,7 +214,8 @@ for (const panel of BOARD.panels) {
   }
   window.drawn += 1;
 }
-element(document.body, "footer", "", "Drawn by this repository's tests from the answers of a real Prometheus, with the dashboard's own queries; Grafana's look is a little different.");
+element(document.body, "footer", "", "Drawn by this repository's tests from the answers of a real Prometheus, with the "
+  + "dashboard's own queries; Grafana's look is a little different.");
 
 // What a test can tell of the picture: texts that are cut, panels without anything, charts of one colour.
 function look() {
@@ -229,5 +232,6 @@ function look() {
     for (let at = 0; at < pixels.length; at += 4) colours.add((pixels[at] << 16) | (pixels[at + 1] << 8) | pixels[at + 2]);
     return colours.size < 6;
   }).map(title);
-  return { panels: panels.length, charts: document.querySelectorAll("canvas").length, rows: document.querySelectorAll(".panel tbody tr").length, cut, empty, plain };
+  const rows = document.querySelectorAll(".panel tbody tr").length;
+  return { panels: panels.length, charts: document.querySelectorAll("canvas").length, rows, cut, empty, plain };
 }

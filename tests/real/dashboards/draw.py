@@ -118,7 +118,8 @@ def table(panel, frames, _):
         cell = settings.get("custom.cellOptions", {}).get("type", "auto")
         wraps = bool(settings.get("custom.wrapText"))
         columns.append({"name": name, "width": settings.get("custom.width"), "unit": settings["unit"],
-                        "decimals": settings.get("decimals"), "cell": cell, "wraps": wraps, "links": bool(settings.get("links")),
+                        "decimals": settings.get("decimals"), "cell": cell, "wraps": wraps,
+                        "links": bool(settings.get("links")),
                         "colour": settings.get("color", {}).get("fixedColor"),
                         "most": max((row[name] or 0 for row in shown), default=0) if cell == "gauge" else None})
     cells = [[{"value": row[name], "text": mapped(settings_of(panel, name), row[name])[0],
@@ -182,8 +183,9 @@ def model(dashboard, grafana, dark):
         found.append(one)
     def clock(at):
         return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
-    return {"title": dashboard["title"], "dark": dark, "width": WIDTH, "margin": MARGIN, "row": ROW, "gap": GAP, "head": HEAD,
-            "panels": found, "start": grafana.start, "end": grafana.end, "alerts": alerts_of(dashboard, grafana, variables),
+    return {"title": dashboard["title"], "dark": dark, "width": WIDTH, "margin": MARGIN, "row": ROW, "gap": GAP,
+            "head": HEAD, "panels": found, "start": grafana.start, "end": grafana.end,
+            "alerts": alerts_of(dashboard, grafana, variables),
             "chosen": list(chosen(dashboard, variables)), "range": f"{clock(grafana.start)} to {clock(grafana.end)} UTC",
             "links": [link["title"] for link in dashboard["links"]]}
 
@@ -198,11 +200,11 @@ def draw(dashboard, grafana, browser, folder, file, dark):
     echarts = ROOT / ".tools/npm/node_modules/echarts/dist/echarts.min.js"
     check(echarts.is_file(), "echarts is missing: tests/run installs it")
     data = json.dumps(model(dashboard, grafana, dark), ensure_ascii=False).replace("<", "\\u003c")
-    page = folder / f"{dashboard['uid']}.html"
+    page, own = folder / f"{dashboard['uid']}.html", ROOT / "tests/real/dashboards"
     page.write_text(
-        f"<!doctype html><meta charset=utf-8><title>drawn</title><style>{(ROOT / 'tests/real/dashboards/draw.css').read_text()}"
-        f"</style><body><script>{echarts.read_text()}</script><script>const BOARD = {data};</script>"
-        f"<script>{(ROOT / 'tests/real/dashboards/draw.js').read_text()}</script>")
+        f"<!doctype html><meta charset=utf-8><title>drawn</title><style>{(own / 'draw.css').read_text()}</style>"
+        f"<body><script>{echarts.read_text()}</script><script>const BOARD = {data};</script>"
+        f"<script>{(own / 'draw.js').read_text()}</script>")
     browser.look(WIDTH, height(dashboard), dark=dark, zone="UTC")
     browser.driver.get(page.as_uri())
     wait_until("the dashboard is drawn", lambda: browser.run("return window.drawn === BOARD.panels.length"), 60)

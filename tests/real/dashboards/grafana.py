@@ -122,7 +122,8 @@ class Grafana:
         """What a query of a variable finds."""
         query = self.fill(variable["query"]["query"], known, {"gridPos": {"w": 24}})
         if found := re.fullmatch(r"label_values\((.+), (\w+)\)", query):
-            values = self.prometheus.api(f"label/{found[2]}/values", **{"match[]": found[1], "start": self.start, "end": self.end})
+            asked = {"match[]": found[1], "start": self.start, "end": self.end}
+            values = self.prometheus.api(f"label/{found[2]}/values", **asked)
         elif found := re.fullmatch(r"query_result\((.+)\)", query):
             values = []
             for one in self.prometheus.api("query", query=found[1], time=self.end)["result"]:
