@@ -80,7 +80,7 @@ impl Report {
         metrics.overflowed(account, receipt.overflowed);
         metrics.excluded(account, receipt.excluded);
         for domain in &receipt.domains {
-            metrics.domain(account, domain, None);
+            metrics.domain_seen(account, domain);
         }
         for text in &receipt.unmapped {
             if self.is_news(text) {

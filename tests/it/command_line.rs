@@ -310,6 +310,8 @@ async fn a_health_check_tells_by_its_exit_code() {
     let check = || api.asked_by(&["healthcheck", "--web.listen-address", &address]).run();
     let ended = check().await;
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    let ended = CommandLine::new(&["healthcheck", "--web.listen-address", &address]).run().await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "without keys: {ended:?}");
     stops_cleanly(process, "TERM").await;
     let ended = check().await;
     assert_eq!(ended.code, Some(1), "{ended:?}");

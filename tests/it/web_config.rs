@@ -15,8 +15,8 @@ use crate::support::patience::{seen, until};
 
 const SUCCESSFUL: &str = "tencent_live_exporter_web_config_last_reload_successful";
 
-/// 2040 begins.
-const SOON: u64 = 2_208_988_800;
+/// The beginning of that year.
+const YEAR_2040: u64 = 2_208_988_800;
 
 fn hash(password: &str) -> String {
     bcrypt::hash(password, 4).unwrap()
@@ -67,7 +67,7 @@ async fn k1_f12_changes_are_taken_up_bad_ones_are_told_once_and_keep_what_was_th
         let page = get(address, client, "/metrics", &login("alice")).unwrap().1;
         Metrics::parse(&page).count("tencent_live_exporter_web_certificate_expiry_timestamp_seconds", &[])
     };
-    assert!(expiry(&client) > SOON);
+    assert!(expiry(&client) > YEAR_2040);
     let write = |name: &str, text: &str| std::fs::write(process.folder.join(name), text).unwrap();
 
     // A user more.
@@ -94,7 +94,7 @@ async fn k1_f12_changes_are_taken_up_bad_ones_are_told_once_and_keep_what_was_th
     // Its certificate too: the new pair is in use.
     write("server.crt", &identity.certificate);
     reload_is(1, address, &next_client, "alice").await;
-    assert_eq!(expiry(&next_client), SOON);
+    assert_eq!(expiry(&next_client), YEAR_2040);
     assert!(get(address, &client, "/metrics", &login("alice")).is_err(), "the old certificate is gone");
 
     // What would open everything.

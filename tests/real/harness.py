@@ -387,7 +387,8 @@ class Stage:
         config = self.folder / f"{name}.yaml"
         config.write_text(
             f"global: {{scrape_interval: {interval}, scrape_timeout: {interval}, evaluation_interval: {evaluation}}}\n"
-            f"{more}scrape_configs:\n  - {{job_name: {job}, static_configs: [{{targets: ['{exporter.address}']}}]{scrape and ', ' + scrape}}}\n")
+            f"{more}scrape_configs:\n"
+            f"  - {{job_name: {job}, static_configs: [{{targets: ['{exporter.address}']}}]{scrape and ', ' + scrape}}}\n")
         process = self.start(
             name, binary or program("PROMETHEUS", "prometheus"), f"--config.file={config}",
             f"--storage.tsdb.path={self.folder / name}", f"--web.listen-address=127.0.0.1:{port}",

@@ -1,7 +1,7 @@
 //! The children of one account, all made at once.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge, IntGaugeVec};
@@ -30,12 +30,15 @@ pub(super) struct AccountMetrics {
     pub(super) repeated_listings: IntCounter,
     pub(super) incomplete_listings: IntCounter,
     pub(super) clock_skew: Gauge,
-    domains: Domains,
+    pub(super) domains: Domains,
 }
+
+/// The label `enabled` of a domain that was not listed.
+const UNKNOWN: &str = "unknown";
 
 /// What is known of the domains of one account.
 #[derive(Debug)]
-struct Domains {
+pub(super) struct Domains {
     account: String,
     info: IntGaugeVec,
     /// The label `enabled` by the label `domain`.
@@ -53,6 +56,56 @@ struct KindMetrics {
 struct ActionMetrics {
     duration: Histogram,
     codes: BTreeMap<&'static str, IntCounter>,
+}
+
+impl Domains {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<String, &'static str>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show(&self, known: &mut BTreeMap<String, &'static str>, domain: &str, enabled: &'static str) {
+        let before = known.insert(domain.to_owned(), enabled);
+        self.info.with_label_values(&[self.account.as_str(), domain, enabled]).set(1);
+        if let Some(before) = before.filter(|before| *before != enabled) {
+            self.hide(domain, before);
+        }
+    }
+
+    fn hide(&self, domain: &str, enabled: &str) {
+        let gone = self.info.remove_label_values(&[self.account.as_str(), domain, enabled]);
+        debug_assert!(gone.is_ok(), "{gone:?}");
+    }
+
+    /// Something was counted in `domain`.
+    pub(super) fn seen(&self, domain: &str) {
+        let mut known = self.known();
+        if !known.contains_key(domain) {
+            self.show(&mut known, domain, UNKNOWN);
+        }
+    }
+
+    /// `listed` are the domains, and whether they are switched on, where that is known. Of one that was listed before and
+    /// is not now, nothing is known any more.
+    pub(super) fn listed(&self, listed: &[(String, Option<bool>)]) {
+        let mut known = self.known();
+        let mut now: BTreeMap<String, &'static str> = known.keys().map(|domain| (domain.clone(), UNKNOWN)).collect();
+        let word = |enabled| match enabled {
+            Some(true) => "true",
+            Some(false) => "false",
+            None => UNKNOWN,
+        };
+        now.extend(listed.iter().map(|(domain, enabled)| (domain.clone(), word(*enabled))));
+        for (domain, enabled) in now {
+            self.show(&mut known, &domain, enabled);
+        }
+    }
+
+    /// Takes all of them off the page.
+    pub(super) fn remove(&self) {
+        for (domain, enabled) in std::mem::take(&mut *self.known()) {
+            self.hide(&domain, enabled);
+        }
+    }
 }
 
 impl AccountMetrics {
@@ -91,36 +144,6 @@ impl AccountMetrics {
                 info: vectors.domain_info.clone(),
                 known: Mutex::default(),
             },
-        }
-    }
-
-    /// `domain` is one of the account's; what was known of it stays where `enabled` says nothing.
-    pub(super) fn domain(&self, domain: &str, enabled: Option<bool>) {
-        let Domains { account, info, known } = &self.domains;
-        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = known.get(domain).copied();
-        let now = match enabled {
-            Some(true) => "true",
-            Some(false) => "false",
-            None => before.unwrap_or("unknown"),
-        };
-        if before == Some(now) {
-            return;
-        }
-        info.with_label_values(&[account.as_str(), domain, now]).set(1);
-        if let Some(before) = before {
-            let gone = info.remove_label_values(&[account.as_str(), domain, before]);
-            debug_assert!(gone.is_ok(), "{gone:?}");
-        }
-        known.insert(domain.to_owned(), now);
-    }
-
-    /// Takes the domains off the page.
-    pub(super) fn remove_domains(&self) {
-        let Domains { account, info, known } = &self.domains;
-        for (domain, enabled) in std::mem::take(&mut *known.lock().unwrap_or_else(PoisonError::into_inner)) {
-            let gone = info.remove_label_values(&[account.as_str(), domain.as_str(), enabled]);
-            debug_assert!(gone.is_ok(), "{gone:?}");
         }
     }
 

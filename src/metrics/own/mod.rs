@@ -177,7 +177,7 @@ impl OwnMetrics {
         known.retain(|name, metrics| {
             let stays = accounts.contains(name);
             if !stays {
-                metrics.remove_domains();
+                metrics.domains.remove();
                 AccountMetrics::remove(&self.vectors, name, self.labels);
             }
             stays
@@ -198,9 +198,14 @@ impl OwnMetrics {
         self.account(account).watermark.set(at);
     }
 
-    /// `domain` is a push domain of the account, switched on or not where that is known.
-    pub fn domain(&self, account: &str, domain: &str, enabled: Option<bool>) {
-        self.account(account).domain(domain, enabled);
+    /// Something was counted in the push domain `domain` of the account.
+    pub fn domain_seen(&self, account: &str, domain: &str) {
+        self.account(account).domains.seen(domain);
+    }
+
+    /// The account's push domains, as configured or discovered: whether each is switched on, where that is known.
+    pub fn domains_listed(&self, account: &str, domains: &[(String, Option<bool>)]) {
+        self.account(account).domains.listed(domains);
     }
 
     /// A request to the API was answered with `code` (or failed locally, which has codes too) after `took`.
@@ -365,7 +370,7 @@ mod tests {
     #[test]
     fn every_own_family_of_the_table_is_registered_with_its_labels() {
         let own = own();
-        own.domain("main", "push.example.com", None);
+        own.domain_seen("main", "push.example.com");
         own.web_certificate_expiry(7);
         let families = own.gather(&Snapshot::default());
         for family in names::ALL.iter().filter(|family| !names::DISCONNECT_FAMILIES.contains(family)) {
@@ -429,16 +434,19 @@ mod tests {
         let own = own();
         let info =
             |enabled| value(&own, names::DOMAIN_INFO.name, &[("domain", "push.example.com"), ("enabled", enabled)]);
-        own.domain("main", "push.example.com", None);
+        let listed = |domain: &str, enabled| own.domains_listed("main", &[(domain.to_owned(), enabled)]);
+        own.domain_seen("main", "push.example.com");
         assert_eq!(info("unknown"), Some(1.0));
-        own.domain("main", "push.example.com", Some(true));
+        listed("push.example.com", Some(true));
         assert_eq!((info("unknown"), info("true")), (None, Some(1.0)));
-        own.domain("main", "push.example.com", None);
+        own.domain_seen("main", "push.example.com");
         assert_eq!((info("unknown"), info("true")), (None, Some(1.0)), "seen again, it is as it was");
-        own.domain("main", "push.example.com", Some(false));
+        listed("push.example.com", Some(false));
         assert_eq!((info("true"), info("false")), (None, Some(1.0)));
+        listed("push.other.example.com", None);
+        assert_eq!((info("false"), info("unknown")), (None, Some(1.0)), "listed no more");
         own.change(&["second".to_owned()], Duration::from_secs(30), 7);
-        assert_eq!(info("false"), None, "it goes with its account");
+        assert_eq!(info("unknown"), None, "it goes with its account");
     }
 
     #[test]

@@ -373,9 +373,8 @@ impl<S: EventSource> AccountLoop<S> {
         debug!(account = self.options.name, domains = domains.len(), now, "push domains known");
         let (names, enabled): (Vec<Name>, Vec<Option<bool>>) = domains.into_iter().unzip();
         let labels = self.options.keeper.introduce(self.options.name.clone(), names).await?;
-        for (label, enabled) in labels.iter().zip(enabled) {
-            self.options.metrics.domain(&self.options.name, label, enabled);
-        }
+        let listed: Vec<(String, Option<bool>)> = labels.into_iter().zip(enabled).collect();
+        self.options.metrics.domains_listed(&self.options.name, &listed);
         self.next_discovery = elapsed + DISCOVERY_INTERVAL;
         Ok(())
     }
