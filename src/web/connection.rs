@@ -13,6 +13,7 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -121,6 +122,10 @@ where
         }
         // Whatever moves the deadline happens inside the poll above, so this is where to look.
         let deadline = progress.deadline();
+        // Work that never lets up spends all that tokio lets a task do in one go, and then no timer says that it is due.
+        if Instant::now() >= deadline {
+            return Poll::Ready(End::TooSlow);
+        }
         if too_slow.deadline() != deadline {
             too_slow.as_mut().reset(deadline);
         }
@@ -181,4 +186,39 @@ where
         .half_close(true)
         .serve_connection(TokioIo::new(socket), service);
     supervise(pin!(connection), http1::Connection::graceful_shutdown, progress, stopped).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::web::Limits;
+
+    /// Work of a client that sends faster than it is read.
+    async fn flood() -> Result<(), Broken> {
+        loop {
+            tokio::task::consume_budget().await;
+        }
+    }
+
+    async fn end_of_flood(progress: &Progress) -> End<()> {
+        let (_stop, mut stopped) = watch::channel(false);
+        let flood = pin!(flood());
+        let supervised = supervise(flood, |_| {}, progress, &mut stopped);
+        tokio::time::timeout(Duration::from_secs(20), supervised).await.expect("the flood ends")
+    }
+
+    #[tokio::test]
+    async fn a_flood_does_not_put_off_its_deadline() {
+        let progress = Progress::new(Limits { head: Duration::from_millis(10), ..Limits::default() });
+        assert!(matches!(end_of_flood(&progress).await, End::TooSlow));
+    }
+
+    #[tokio::test]
+    async fn a_flood_makes_room() {
+        let progress = Progress::new(Limits::default());
+        progress.evict();
+        assert!(matches!(end_of_flood(&progress).await, End::MadeRoom));
+    }
 }
