@@ -9,6 +9,9 @@ use crate::planted::{Bug, planted};
 /// A window is split into about this many rows a part, so that most parts fit one response at once.
 const ROWS_PER_PART: u64 = 75;
 
+/// Up to so many rows are listed again where a count has changed; among more, the halves are asked which of them it is.
+const FEW_ROWS: u64 = 1_000;
+
 /// Most parts of one split: a wrong `TotalNum` must not cost thousands of requests.
 const MOST_PARTS: u64 = 256;
 
@@ -65,7 +68,9 @@ impl Pass {
                 Reading::default()
             }
             part => {
-                if let Task::Named { .. } = &part {
+                if matches!(part, Task::Named { .. })
+                    || matches!(part, Task::Span { .. }) && verdict != Verdict::Overfull
+                {
                     self.resolved(total);
                 }
                 if let Task::Slice { id, .. } = &part
@@ -127,10 +132,20 @@ impl Pass {
     fn divide(&mut self, part: Task, total: u64) {
         match part {
             Task::Span { window, .. } if window.start < window.end => self.split(window, total),
-            Task::Slice { id, .. } if id.level > 0 => self.descend(id, Some(total)),
+            Task::Slice { id, .. } if id.level > 0 && total > FEW_ROWS => self.descend(id, Some(total)),
+            Task::Slice { id, .. } if id.level > 0 => {
+                self.stack.push(Task::Remember { id, total: Some(total), before: self.marks, halves: Some(0) });
+                self.split(id.window(), total);
+            }
             part => {
-                if let Task::Slice { id, .. } = &part {
-                    self.stack.push(Task::Remember { id: *id, total: Some(total), before: self.marks, halves: None });
+                match &part {
+                    Task::Slice { id, .. } => self.stack.push(Task::Remember {
+                        id: *id,
+                        total: Some(total),
+                        before: self.marks,
+                        halves: None,
+                    }),
+                    _ => self.resolved(total),
                 }
                 let (window, filter) = self.extent(&part);
                 self.stack.push(Task::Crowd(Box::new(Crowd::new(window, filter, total))));
@@ -175,15 +190,18 @@ impl Pass {
         let border = |part: u64| window.start + i64::try_from(part * seconds / parts).unwrap_or(i64::MAX);
         for part in (0..parts).rev() {
             let part = Window { start: border(part), end: border(part + 1) - 1 };
-            self.stack.push(Task::Reached(part.end));
+            if self.reaches {
+                self.stack.push(Task::Reached(part.end));
+            }
             self.stack.push(Task::Span { window: part, parent: Some(parent) });
         }
     }
 
     fn crowd_instead_of_parts(&mut self, parent: Parent) {
         self.stack.truncate(parent.depth);
-        if let Some(Task::Remember { halves, .. }) = self.stack.last_mut() {
-            *halves = None;
+        match self.stack.last_mut() {
+            Some(Task::Remember { id, halves, .. }) if id.window() == parent.window => *halves = None,
+            _ => self.resolved(parent.total),
         }
         self.stack.push(Task::Crowd(Box::new(Crowd::new(parent.window, self.scope.clone(), parent.total))));
     }

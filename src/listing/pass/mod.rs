@@ -113,7 +113,7 @@ enum Task {
     /// Count what the windows of both halves of a crowded slice show.
     Seam(Window),
     /// Marker: this slice is listed; `total` was asked for before its rows were, unless the API refuses to tell. `halves` is
-    /// what its halves came to, if they were asked instead of it.
+    /// what its halves or parts came to, if they were asked instead of it.
     Remember { id: SliceId, total: Option<u64>, before: Marks, halves: Option<u64> },
 }
 
@@ -158,6 +158,8 @@ pub struct Pass {
     scope: Filter,
     bounds: Bounds,
     compare: bool,
+    /// Whether it tells how far it has come.
+    reaches: bool,
     stack: Vec<Task>,
     confirmations: Vec<Confirmation>,
     /// Groups that were or are going to be confirmed.
@@ -177,7 +179,7 @@ impl Pass {
         let tasks = |window: Window| [Task::Span { window, parent: None }, Task::Reached(window.end)];
         let mut stack: Vec<Task> = windows.into_iter().flat_map(tasks).collect();
         stack.reverse();
-        Self::new(scope, stack, bounds, false)
+        Self { reaches: true, ..Self::new(scope, stack, bounds, false) }
     }
 
     /// Goes over `slices`; those whose count is the remembered one are left alone if `compare` says so.
@@ -192,6 +194,7 @@ impl Pass {
             scope,
             bounds,
             compare,
+            reaches: false,
             stack,
             confirmations: Vec::new(),
             confirmed: BTreeSet::new(),

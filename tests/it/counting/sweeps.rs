@@ -43,8 +43,8 @@ impl Api {
         let found: Vec<&PushSession> = self.sessions.iter().filter(shown).collect();
         let total = found.len() as u64;
         let skipped = (query.page as usize - 1) * query.page_size as usize;
-        let rows = found.into_iter().take(CAP as usize).skip(skipped).take(query.page_size as usize);
-        let rows = rows.map(|session| Row::Finished(session.clone())).collect();
+        let page = found.into_iter().skip(skipped).take(query.page_size as usize);
+        let rows = page.map(|session| Row::Finished(session.clone())).collect();
         Page { total: Some(if self.stops_counting { total.min(CAP) } else { total }), rows }
     }
 
@@ -108,7 +108,7 @@ fn a_late_row_among_many_is_found_by_its_count() {
 #[test]
 fn a_count_that_has_stopped_is_never_compared() {
     for window_of in KINDS {
-        for sessions in [CAP as i64, 30_000] {
+        for sessions in [CAP.cast_signed(), 30_000] {
             let (mut api, mut slices) = (Api::new(sessions, window_of, true), Slices::new());
             api.sweep(&mut slices);
             assert!(slices[&ALL].restless, "{window_of:?}");
