@@ -130,6 +130,33 @@ struct Source {
     theirs: Arc<ManualClock>,
     ours: Arc<RuntimeClock>,
     patience: Patience,
+    questions: Arc<Questions>,
+}
+
+/// What was asked.
+#[derive(Debug, Default)]
+struct Questions {
+    /// How many rows there are.
+    counts: AtomicU64,
+    /// For rows of one stream, to be sure of those that look alike.
+    confirmations: AtomicU64,
+    /// For rows.
+    pages: AtomicU64,
+}
+
+impl Questions {
+    fn note(&self, query: &Query) {
+        let kind = match query {
+            Query { filter, .. } if filter.stream.is_some() => &self.confirmations,
+            Query { page_size: 1, .. } => &self.counts,
+            _ => &self.pages,
+        };
+        kind.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn asked(&self) -> [u64; 3] {
+        [&self.counts, &self.pages, &self.confirmations].map(|kind| kind.load(Ordering::Relaxed))
+    }
 }
 
 impl Source {
@@ -151,6 +178,7 @@ impl Source {
 
 impl EventSource for Source {
     async fn events(&self, query: &Query) -> Result<Page, CallError> {
+        self.questions.note(query);
         let (client, query) = (Arc::clone(&self.client), query.clone());
         self.ask(async move { client.events(&query).await }).await
     }
@@ -171,6 +199,7 @@ struct Cloud {
     simulator: Simulator,
     clock: Arc<ManualClock>,
     requests: Arc<AtomicU64>,
+    questions: Arc<Questions>,
 }
 
 impl Cloud {
@@ -182,7 +211,7 @@ impl Cloud {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
             Simulator::start(listener, scenario, Keys::new("AKIDbench", "bench"), shared).expect("it starts")
         });
-        Self { elsewhere, simulator, clock, requests: Arc::new(AtomicU64::new(0)) }
+        Self { elsewhere, simulator, clock, requests: Arc::default(), questions: Arc::default() }
     }
 
     fn source(&self, ours: &Arc<RuntimeClock>) -> Source {
@@ -202,6 +231,7 @@ impl Cloud {
             theirs: Arc::clone(&self.clock),
             ours: Arc::clone(ours),
             patience: Patience::new(REQUESTS_PER_SECOND, 4, Duration::from_millis(500)),
+            questions: Arc::clone(&self.questions),
         }
     }
 
@@ -283,7 +313,11 @@ async fn day(case: Case, cloud: &Cloud) -> u64 {
     let before = cloud.asked();
     for hour in 1..=24 {
         tokio::time::sleep(HOUR).await;
-        table::progress(format!("{hour} of 24 hours: {} requests", cloud.asked() - before));
+        let [counts, pages, confirmations] = cloud.questions.asked();
+        table::progress(format!(
+            "{hour} of 24 hours: {} requests; from the start {counts} counts, {pages} pages, {confirmations} confirmations",
+            cloud.asked() - before
+        ));
     }
     let requests = cloud.asked() - before;
     // Now everything that has ended is published, and has to be found.
