@@ -372,14 +372,7 @@ fn calls_counted(account: &str, metrics: &Arc<OwnMetrics>) -> live::Observer {
 
 fn call_logged(account: &str, call: &live::CallReport) {
     let request_id = call.request_id.as_deref().unwrap_or("");
-    tracing::debug!(
-        account,
-        action = call.action,
-        code = call.code,
-        request_id,
-        attempt = call.attempt,
-        "called"
-    );
+    tracing::debug!(account, action = call.action, code = call.code, request_id, attempt = call.attempt, "called");
 }
 
 fn pace(settings: &Settings) -> Pace {

@@ -40,6 +40,7 @@ struct Cli {
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Configuration")]
 struct Flags {
     /// Config file (YAML); config/exporter.yaml of the source explains every key.
     #[arg(long = "config.file", value_name = "FILE", global = true)]
@@ -105,7 +106,7 @@ enum Command {
     /// Ask the API for a range of time and print its disconnect records, newest first.
     ///
     /// The ledger is neither needed nor touched, so it may run beside an exporter; it asks at the pace of
-    /// poll.max_requests_per_second. A range is of the ends of the sessions, and may be up to 60 days.
+    /// `poll.max_requests_per_second`. A range is of the ends of the sessions, and may be up to 60 days.
     Events(events::Arguments),
     /// Ask the API again, row by row, and compare with the ledger; exit 1 if something differs.
     ///
@@ -238,7 +239,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Output::Table => reasons_table(),
             Output::Json => reasons_json(),
         }),
-        Some(Command::Events(arguments)) => return events::run(flags, arguments),
+        Some(Command::Events(arguments)) => return events::run(flags, &arguments),
         Some(Command::Verify(arguments)) => return verify::run(flags, &arguments),
         Some(Command::State { command }) => return state::run(flags, &command),
         Some(Command::Healthcheck) => return healthcheck(flags),

@@ -77,7 +77,7 @@ pub(super) struct Event {
     pub(super) reason: Reason,
 }
 
-pub(super) fn run(flags: &Flags, arguments: Arguments) -> Result<ExitCode, Failure> {
+pub(super) fn run(flags: &Flags, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let settings = load(flags, &[])?;
     telemetry::start(&settings.log);
     let range = range(arguments.since, arguments.until, SystemClock::new().now()).map_err(Failure::Arguments)?;
@@ -165,11 +165,13 @@ fn table(events: &[Event], with_accounts: bool) -> String {
     for Event { account, session, reason } in events {
         let ended = shown(session.end).replace('T', " ").replace('Z', "");
         let lasted = format_duration(std::time::Duration::from_secs(session.lasted()));
-        let [domain, app, stream] = [&session.domain, &session.app, &session.stream].map(|name| name.text().into_owned());
+        let [domain, app, stream] =
+            [&session.domain, &session.app, &session.stream].map(|name| name.text().into_owned());
         // A text that no spelling matches is all there is to tell of its reason.
         let name = if *reason == Reason::Unmapped { &session.reason_text } else { reason.as_str() };
         let account = with_accounts.then(|| account.clone());
-        let cells = [domain, app, stream, name.to_owned(), reason.class().as_str().to_owned(), session.client_ip.clone()];
+        let cells =
+            [domain, app, stream, name.to_owned(), reason.class().as_str().to_owned(), session.client_ip.clone()];
         table.row([ended, lasted].into_iter().chain(account).chain(cells));
     }
     table.text()

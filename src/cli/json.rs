@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn what_a_terminal_would_obey_is_escaped_and_means_the_same() {
-        for text in ["a\u{1b}[2J\u{9b}31m\u{7f}", "\u{202e}\u{2028}\u{200b}\u{feff}", "房间 \"一\"\\\n😀\u{e0001}"] {
+        for text in ["a\u{1b}[2J\u{9b}31m\u{7f}", "\u{202e}\u{2028}\u{200b}\u{feff}", "房间 \"一\"\\\n😀\u{e0001}"]
+        {
             let json = Object::new().text("stream", text).end();
             assert!(json.chars().all(|c| !c.is_control() && !"\u{202e}\u{2028}\u{200b}\u{feff}".contains(c)), "{json}");
             let read: serde_json::Value = serde_json::from_str(&json).unwrap();

@@ -271,16 +271,13 @@ impl Lines {
     }
 }
 
-fn export(
-    settings: &Settings,
-    folder: &Path,
-    records: bool,
-    form: Form,
-    to: Option<&Path>,
-) -> Result<(), Failure> {
+fn export(settings: &Settings, folder: &Path, records: bool, form: Form, to: Option<&Path>) -> Result<(), Failure> {
     let view = LedgerView::open(folder).map_err(AppError::from)?;
     let books = if records { None } else { Some(view.books().map_err(AppError::from)?) };
-    let cannot = |source| AppError::System { doing: "cannot write the export; name a new file in a folder that is there", source };
+    let cannot = |source| AppError::System {
+        doing: "cannot write the export; name a new file in a folder that is there",
+        source,
+    };
     let mut out = Lines::new(form, to).map_err(cannot)?;
     if let Some(books) = books {
         write_totals(&books, &mut out);

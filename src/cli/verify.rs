@@ -1,5 +1,6 @@
 //! `verify`: whether the ledger has counted what the API shows, row by row.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -59,7 +60,8 @@ pub(super) fn run(flags: &Flags, arguments: &Arguments) -> Result<ExitCode, Fail
     }
     let differ = verified.iter().any(|(_, found)| !found.comparison.differences.is_empty());
     let failed = differ || !complaints.is_empty();
-    complaints.extend(verified.iter().filter_map(|(account, found)| events::incomplete(account, found.incomplete_listings)));
+    complaints
+        .extend(verified.iter().filter_map(|(account, found)| events::incomplete(account, found.incomplete_listings)));
     let classifier = Classifier::new(&settings.reasons);
     say(&match arguments.output {
         Output::Table => text(&verified, &settings, &classifier),
@@ -148,31 +150,33 @@ fn summary(account: &str, found: &Verification, settings: &Settings) -> String {
     );
     let (horizon, keeps) = (settings.poll.horizon, settings.state.retention);
     let [horizon, keeps] = [horizon, keeps].map(crate::settings::format_duration);
+    let earlier = if found.floor >= found.counting_since {
+        format!("ended earlier: the ledger has forgotten them, poll.horizon is {horizon}")
+    } else {
+        format!("ended earlier: nothing is counted that ended before {}", shown(found.counting_since))
+    };
     for (sessions, why) in [
         (found.fresh, format!("ended later: the ledger, which has listed up to {watermark}, may not have them yet")),
-        (
-            found.forgotten,
-            format!("ended earlier: the ledger has forgotten them (poll.horizon is {horizon}), or they ended before it began"),
-        ),
+        (found.earlier, earlier),
         (comparison.unnamed, format!("have no record any more that names them (state.retention is {keeps})")),
         (comparison.not_asked_for, "are of domains or apps that the account is not asked for any more".to_owned()),
         (found.broken, "are rows of the API that cannot be read".to_owned()),
     ] {
         if sessions > 0 {
-            text.push_str(&format!("  left out: {sessions} that {why}\n"));
+            writeln!(text, "  left out: {sessions} that {why}").expect("writing to a String does not fail");
         }
     }
     if comparison.corrected > 0 {
         let corrected = comparison.corrected;
-        text.push_str(&format!(
-            "  {corrected} of them have another end, address or spelling of the reason by now; they are counted once\n"
-        ));
+        let words = "of them have another end, address or spelling of the reason by now; they are counted once";
+        writeln!(text, "  {corrected} {words}").expect("writing to a String does not fail");
     }
     text
 }
 
 fn json(verified: &[Verified], classifier: &Classifier) -> String {
-    let accounts: Vec<String> = verified.iter().map(|(account, found)| account_json(account, found, classifier)).collect();
+    let accounts: Vec<String> =
+        verified.iter().map(|(account, found)| account_json(account, found, classifier)).collect();
     format!("{{\"accounts\":{}}}\n", lines(&accounts))
 }
 
@@ -192,7 +196,7 @@ fn account_json(account: &str, found: &Verification, classifier: &Classifier) ->
     let differences: Vec<String> = comparison.differences.iter().map(difference).collect();
     let left_out = Object::new()
         .number("fresh", found.fresh)
-        .number("forgotten", found.forgotten)
+        .number("earlier", found.earlier)
         .number("unnamed", comparison.unnamed)
         .number("not_asked_for", comparison.not_asked_for)
         .number("unreadable", found.broken)

@@ -34,6 +34,10 @@ impl Api {
         Self { world: simulator.world(), simulator }
     }
 
+    pub(crate) fn endpoint(&self) -> String {
+        self.simulator.endpoint()
+    }
+
     /// A session that ended ten seconds ago.
     pub(crate) fn ended(&self, stream: &str) -> Event {
         let end = self.world.now() - 10;

@@ -109,9 +109,9 @@ pub(super) fn unequal_sums(books: &Books) -> Vec<String> {
             }
         }
     }
-    let of_no_domain = by_stream.into_iter().map(|((domain, reason), sums)| {
-        unequal(domain, &sums, "by stream", &[0, 0], reason.as_str())
-    });
+    let of_no_domain = by_stream
+        .into_iter()
+        .map(|((domain, reason), sums)| unequal(domain, &sums, "by stream", &[0, 0], reason.as_str()));
     wrong.extend(of_no_domain);
     wrong
 }

@@ -93,12 +93,7 @@ impl<S: EventSource> Survey<S> {
     ///
     /// # Errors
     /// When the API does not answer, or refuses; what was seen until then is not all.
-    pub async fn list(
-        &mut self,
-        scope: &Filter,
-        range: Window,
-        sightings: &mut Sightings,
-    ) -> Result<(), CallError> {
+    pub async fn list(&mut self, scope: &Filter, range: Window, sightings: &mut Sightings) -> Result<(), CallError> {
         let bounds = self.bounds(scope).await?;
         let range = Window { start: range.start.max(bounds.floor), end: range.end.min(bounds.now) };
         self.run(Pass::poll(scope.clone(), chunks(range), bounds), sightings).await?;
@@ -116,11 +111,7 @@ impl<S: EventSource> Survey<S> {
     ///
     /// # Errors
     /// When the API does not answer, or refuses.
-    pub async fn look_at(
-        &mut self,
-        groups: Vec<Unsettled>,
-        sightings: &mut Sightings,
-    ) -> Result<(), CallError> {
+    pub async fn look_at(&mut self, groups: Vec<Unsettled>, sightings: &mut Sightings) -> Result<(), CallError> {
         let bounds = self.bounds(&Filter::default()).await?;
         let mut pass = Pass::poll(Filter::default(), [], bounds);
         pass.confirm(groups, Progress::default());
@@ -144,20 +135,13 @@ impl<S: EventSource> Survey<S> {
 
     async fn run(&mut self, mut pass: Pass, sightings: &mut Sightings) -> Result<(), CallError> {
         static NONE: Slices = Slices::new();
-        let mut failures = 0;
         while let Some(query) = pass.next(&NONE) {
             let page = match self.ask(&query, sightings.sessions()).await {
                 // More than the API, or this program, takes in one answer.
                 Err(error) if error.kind() == "parameter" && pass.refused() => continue,
                 Err(CallError::TooLarge { .. }) if pass.refused() => continue,
-                // The pass still has its question.
-                Err(error) if error.is_retryable() && failures + 1 < MOST_FAILURES => {
-                    failures += 1;
-                    continue;
-                }
                 page => page?,
             };
-            failures = 0;
             self.learn_from(&query, &page);
             let mut reading = pass.answer(page, &NONE);
             self.progress.reached = reading.progress.reached.or(self.progress.reached);
@@ -170,10 +154,17 @@ impl<S: EventSource> Survey<S> {
         Ok(())
     }
 
+    /// Asks with more patience than a client has: a long listing should not end with one bad minute.
     async fn ask(&mut self, query: &Query, sessions: u64) -> Result<Page, CallError> {
-        (self.options.told)(SurveyProgress { sessions, ..self.progress });
-        self.progress.requests += 1;
-        self.options.source.events(query).await
+        let mut failures = 0;
+        loop {
+            (self.options.told)(SurveyProgress { sessions, ..self.progress });
+            self.progress.requests += 1;
+            match self.options.source.events(query).await {
+                Err(error) if error.is_retryable() && failures + 1 < MOST_FAILURES => failures += 1,
+                answer => return answer,
+            }
+        }
     }
 
     /// A row that began long before its window is not listed by its start.

@@ -72,6 +72,7 @@ impl Sightings {
     }
 
     /// Rows that could not be read, each once: the field that is unusable, and the start of the row.
+    #[must_use]
     pub fn broken(&self) -> impl ExactSizeIterator<Item = &(&'static str, String)> {
         self.broken.iter()
     }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ledger::{AccountView, Record};
-use crate::listing::{Filter, Unsettled, Window};
+use crate::listing::{Filter, Group, Unsettled, Window};
 use crate::poller::Sightings;
 use crate::reason::Classifier;
 use crate::session::{Fact, GroupId, Name, PushSession};
@@ -105,7 +105,7 @@ pub fn compare(sightings: &Sightings, view: &AccountView, terms: &Terms<'_>) -> 
     let mut named = 0;
     for id in ids {
         let counted = view.groups.get(&id.key(account, &view.key));
-        let counted = counted.map_or(&[][..], |group| group.accounted());
+        let counted = counted.map_or(&[][..], Group::accounted);
         let counted_in_range = counted.iter().filter(|fact| range.contains(fact.end)).count() as u64;
         named += counted_in_range;
         let shown = sightings.of(id);
@@ -117,7 +117,7 @@ pub fn compare(sightings: &Sightings, view: &AccountView, terms: &Terms<'_>) -> 
         let sides = Sides { id, shown, counted, records, range, classifier };
         sides.compare(&mut comparison);
     }
-    let all = view.groups.values().flat_map(|group| group.accounted()).filter(|fact| range.contains(fact.end));
+    let all = view.groups.values().flat_map(Group::accounted).filter(|fact| range.contains(fact.end));
     comparison.unnamed = (all.count() as u64).saturating_sub(named);
     comparison.differences.sort_by(|a, b| {
         let place = |one: &Difference| (std::cmp::Reverse(one.session.end), one.kind);
@@ -158,10 +158,9 @@ impl Sides<'_> {
         }
         let ends = self.shown.iter().map(|(fact, _)| fact.end).chain(self.counted.iter().map(|fact| fact.end));
         comparison.suspects.push(Unsettled::new(self.id.clone(), ends.collect(), 0));
-        for (of, by_reason) in [
-            (Fact::has_reason_of as fn(&Fact, &Fact) -> bool, true),
-            (Fact::has_end_and_address_of, false),
-        ] {
+        for (of, by_reason) in
+            [(Fact::has_reason_of as fn(&Fact, &Fact) -> bool, true), (Fact::has_end_and_address_of, false)]
+        {
             shown.retain(|new| {
                 let Some(place) = counted.iter().position(|old| of(new, old)) else { return true };
                 let old = counted.remove(place);
@@ -225,7 +224,7 @@ mod tests {
     use super::*;
     use crate::clock::UnixSeconds;
     use crate::ledger::AccountBooks;
-    use crate::listing::{Group, Reading};
+    use crate::listing::Reading;
     use crate::session::IdentityKey;
 
     const END: UnixSeconds = 1_700_000_000;

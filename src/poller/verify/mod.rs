@@ -16,7 +16,7 @@ use super::account::seconds;
 use super::{Pace, Sightings, Survey};
 use crate::clock::UnixSeconds;
 use crate::ledger::{AccountView, LedgerError};
-use crate::listing::{Filter, Unsettled, Window};
+use crate::listing::{Filter, SHORTEST_SLICE_SECONDS, Unsettled, Window};
 use crate::live::{CallError, EventSource};
 use crate::reason::Classifier;
 
@@ -75,14 +75,18 @@ pub struct Verification {
     pub comparison: Comparison,
     /// Rows of the API that ended after what is compared: the ledger may not have them yet.
     pub fresh: u64,
-    /// Rows of the API that ended before what is compared: the ledger has forgotten them, or never counted them.
-    pub forgotten: u64,
+    /// Rows of the API that ended before what is compared.
+    pub earlier: u64,
     /// Rows of the API that cannot be read.
     pub broken: u64,
     /// Windows of which the API did not show every row.
     pub incomplete_listings: u64,
     /// Up to here the ledger has listed everything.
     pub watermark: UnixSeconds,
+    /// What ended before this the ledger has forgotten.
+    pub floor: UnixSeconds,
+    /// What ended before this was never counted.
+    pub counting_since: UnixSeconds,
 }
 
 /// Asks the API for the sessions that ended in `range`, and compares.
@@ -109,7 +113,7 @@ pub async fn verify<S: EventSource>(
     loop {
         let view = look(asked.start)?;
         let watermark = watermark(&view, &options.scopes).ok_or(VerificationError::NeverListed)?;
-        let settled = watermark.min(now) - seconds(options.pace.sweep_interval) - seconds(options.pace.overlap);
+        let settled = settled_until(watermark.min(now), options.pace);
         let compared = Window {
             start: asked.start.max(view.books.floor).max(view.books.counting_since),
             end: asked.end.min(*until.get_or_insert(settled)),
@@ -135,10 +139,10 @@ pub async fn verify<S: EventSource>(
             pause *= 2;
             continue;
         }
-        let (mut fresh, mut forgotten) = (0, 0);
+        let (mut fresh, mut earlier) = (0, 0);
         for (fact, _) in sightings.groups().flat_map(|group| sightings.of(group)) {
             fresh += u64::from(asked.contains(fact.end) && fact.end > compared.end);
-            forgotten += u64::from(asked.contains(fact.end) && fact.end < compared.start.min(compared.end + 1));
+            earlier += u64::from(asked.contains(fact.end) && fact.end < compared.start.min(compared.end + 1));
         }
         let broken = sightings.broken().len() as u64;
         return Ok(Verification {
@@ -146,12 +150,20 @@ pub async fn verify<S: EventSource>(
             compared,
             comparison,
             fresh,
-            forgotten,
+            earlier,
             broken,
             incomplete_listings,
             watermark,
+            floor: view.books.floor,
+            counting_since: view.books.counting_since,
         });
     }
+}
+
+/// The latest end that everything is known of: what the API lists by its start a sweep finds with the slice that it began
+/// in, and no sooner.
+fn settled_until(watermark: UnixSeconds, pace: Pace) -> UnixSeconds {
+    watermark - seconds(pace.sweep_interval) - seconds(pace.overlap) - SHORTEST_SLICE_SECONDS
 }
 
 /// The earliest watermark of what is asked for.
