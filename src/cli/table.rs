@@ -62,10 +62,10 @@ mod tests {
         table.row(["", "x"]);
         assert_eq!(
             table.text(),
-            "STREAM                 REASON\n\
-             房间一                 network_error\n\
+            "STREAM                REASON\n\
+             房间一                network_error\n\
              a\\u{1b}[2J\\n\\u{202e}  -\n\
-             -                      x\n"
+             -                     x\n"
         );
     }
 
