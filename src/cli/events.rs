@@ -146,7 +146,7 @@ pub(super) fn accounts(settings: &Settings, wanted: &[String]) -> Result<Vec<Str
 }
 
 /// What to say of windows of which not every row was shown.
-pub(super) fn incomplete(account: &str, listings: u64) -> Option<String> {
+fn incomplete(account: &str, listings: u64) -> Option<String> {
     let words = "the API did not show every row, not even one by one; what it showed together is here. Ask for a shorter \
                  range, a domain or a stream";
     (listings > 0).then(|| format!("account {account}: in {listings} places {words}"))

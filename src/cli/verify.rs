@@ -60,8 +60,7 @@ pub(super) fn run(flags: &Flags, arguments: &Arguments) -> Result<ExitCode, Fail
     }
     let differ = verified.iter().any(|(_, found)| !found.comparison.differences.is_empty());
     let failed = differ || !complaints.is_empty();
-    complaints
-        .extend(verified.iter().filter_map(|(account, found)| events::incomplete(account, found.incomplete_listings)));
+    complaints.extend(verified.iter().filter_map(|(account, found)| incomplete(account, found.incomplete_listings)));
     let classifier = Classifier::new(&settings.reasons);
     say(&match arguments.output {
         Output::Table => text(&verified, &settings, &classifier),
@@ -71,6 +70,12 @@ pub(super) fn run(flags: &Flags, arguments: &Arguments) -> Result<ExitCode, Fail
         say_error(&complaint);
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What to say of windows of which not every row was shown.
+fn incomplete(account: &str, listings: u64) -> Option<String> {
+    let words = "the API did not show every row, not even one by one; one that is not counted may be missed there";
+    (listings > 0).then(|| format!("account {account}: in {listings} places {words}"))
 }
 
 fn text(verified: &[Verified], settings: &Settings, classifier: &Classifier) -> String {

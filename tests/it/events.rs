@@ -235,6 +235,23 @@ async fn events_is_exact_where_ties_change_places() {
 }
 
 #[tokio::test]
+async fn events_shows_every_session_that_began_in_one_second_when_others_ended_in_between() {
+    let api = Api::start().await;
+    let now = api.world.now();
+    let start = now - 3_400;
+    for end in [now - 3_000, now - 1_500, now - 100] {
+        api.world.publish(Event::ended(DOMAIN, "live", "room", start, end));
+    }
+    api.world.publish_all((0..400).map(|n| {
+        let end = now - 90 - n * 8;
+        Event::ended(DOMAIN, "live", &*format!("other_{n}"), end - 5, end)
+    }));
+    let ended = api.asked_by(&["events", "--output", "json"]).run().await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    assert_eq!(counted(rows(&ended)), truth(&api));
+}
+
+#[tokio::test]
 async fn events_shows_what_ended_in_the_range_whichever_time_the_api_filters_on() {
     for filter in [WindowFilter::End, WindowFilter::Start, WindowFilter::Overlap] {
         for others in [0, 3] {
@@ -247,7 +264,8 @@ async fn events_shows_what_ended_in_the_range_whichever_time_the_api_filters_on(
             // It began long before the range.
             ended_ago("long", 20 * 3_600, 300);
             ended_ago("before", 60, 7_200);
-            ended_ago("after", 60, 30);
+            // It began in the range, and ended after it.
+            ended_ago("after", 170, 30);
             for _ in 0..others {
                 ended_ago("short", 1, 600);
             }

@@ -86,8 +86,14 @@ fn help(arguments: &[&str]) -> String {
 }
 
 fn commands() -> BTreeSet<String> {
-    let help = help(&[]);
-    let (_, rest) = help.split_once("Commands:\n").expect("help lists the commands");
+    let commands = commands_of(&help(&[]));
+    assert!(!commands.is_empty(), "help lists the commands");
+    commands
+}
+
+/// The commands that `help` lists.
+fn commands_of(help: &str) -> BTreeSet<String> {
+    let Some((_, rest)) = help.split_once("Commands:\n") else { return BTreeSet::new() };
     let lines = rest.lines().take_while(|line| !line.is_empty());
     lines.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect()
 }
@@ -132,7 +138,11 @@ fn wrong_flags(text: &str, known: &BTreeSet<String>) -> Vec<String> {
 fn every_flag_is_named_and_none_is_made_up() {
     let mut known = flags_of(&help(&[]));
     for command in commands() {
-        known.extend(flags_of(&help(&[&command])));
+        let help_of = help(&[&command]);
+        known.extend(flags_of(&help_of));
+        for part in commands_of(&help_of) {
+            known.extend(flags_of(&help(&[&command, &part])));
+        }
     }
     in_each(|text| wrong_flags(text, &known));
 }
