@@ -19,6 +19,5 @@ pub use keeper::{CommitObserver, Keeper, KeeperChange, KeeperOptions};
 pub use observation::{Bench, ClientIp, Observation, Receipt, Sorted};
 pub use survey::{API_REMEMBERS, Sightings, Survey, SurveyOptions, SurveyProgress};
 pub use verify::{
-    Comparison, Difference, DifferenceKind, Look, Terms, Verification, VerificationError, VerificationOptions, compare,
-    verify,
+    Comparison, Difference, DifferenceKind, Look, Verification, VerificationError, VerificationOptions, verify,
 };

@@ -81,20 +81,19 @@ pub struct Comparison {
 
 /// What is compared, and how.
 #[derive(Debug)]
-pub struct Terms<'a> {
+pub(super) struct Terms<'a> {
     /// The account.
-    pub account: &'a str,
+    pub(super) account: &'a str,
     /// What the API was asked for.
-    pub scopes: &'a [Filter],
+    pub(super) scopes: &'a [Filter],
     /// When the sessions ended; nowhere below the ledger's floor.
-    pub range: Window,
+    pub(super) range: Window,
     /// The taxonomy: texts of one reason do not differ.
-    pub classifier: &'a Classifier,
+    pub(super) classifier: &'a Classifier,
 }
 
 /// Compares what was seen with what the ledger has.
-#[must_use]
-pub fn compare(sightings: &Sightings, view: &AccountView, terms: &Terms<'_>) -> Comparison {
+pub(super) fn compare(sightings: &Sightings, view: &AccountView, terms: &Terms<'_>) -> Comparison {
     let Terms { account, scopes, range, classifier } = *terms;
     let mut comparison = Comparison::default();
     let mut records: BTreeMap<GroupId, Vec<&Record>> = BTreeMap::new();

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub use self::comparison::{Comparison, Difference, DifferenceKind, Terms, compare};
+pub use self::comparison::{Comparison, Difference, DifferenceKind};
+use self::comparison::{Terms, compare};
 use super::account::seconds;
 use super::{Pace, Sightings, Survey};
 use crate::clock::UnixSeconds;
