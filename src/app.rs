@@ -339,7 +339,9 @@ fn client(
     clock: &Arc<dyn Clock>,
     metrics: &Arc<OwnMetrics>,
 ) -> Result<Client, AppError> {
-    client_observed_by(calls_counted(&account.name, metrics), account, settings, clock)
+    let client = client_observed_by(calls_counted(&account.name, metrics), account, settings, clock)?;
+    metrics.api_pace(&account.name, settings.poll.max_requests_per_second);
+    Ok(client)
 }
 
 fn client_observed_by(
@@ -366,6 +368,7 @@ fn calls_counted(account: &str, metrics: &Arc<OwnMetrics>) -> live::Observer {
     let (name, calls) = (account.to_owned(), Arc::clone(metrics));
     Arc::new(move |call: &live::CallReport| {
         calls.api_request(&name, call.action, call.code, call.took);
+        calls.api_pace(&name, call.requests_per_second);
         call_logged(&name, call);
     })
 }
