@@ -113,10 +113,10 @@ fn flags_of(help: &str) -> BTreeSet<String> {
 }
 
 /// The text without what is said to cargo: from its name to a lone `--`, or the end of the line or of the code. What
-/// follows the `--` of `cargo test` is said to the tests, and what follows `tests/run` to the script.
+/// follows the `--` of `cargo test` is said to the tests, what follows `tests/run` to the script, and `docker` to Docker.
 fn without_cargo(text: &str) -> String {
     let ours = |line: &str| {
-        let line = line.replace("tests/run ", "cargo test ");
+        let line = line.replace("tests/run ", "cargo test ").replace("docker compose ", "cargo test ");
         let mut parts = line.split("cargo ");
         let mut kept = parts.next().unwrap_or_default().to_owned();
         for part in parts {
