@@ -344,6 +344,21 @@ async fn state_says_what_to_do_about_a_ledger_of_another_version_or_none() {
 }
 
 #[tokio::test]
+async fn state_without_a_place_for_the_log_says_what_to_do() {
+    let folder = ledger().await;
+    let data = folder.join("data");
+    // As in a folder that this user may not write.
+    std::fs::create_dir(data.join("ledger.sqlite-wal")).unwrap();
+    let copy = folder.join("copy").display().to_string();
+    for arguments in [&["show"][..], &["check"], &["export"], &["backup", &copy]] {
+        let ended = state(&data, arguments).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{arguments:?}: {ended:?}");
+        assert!(last_line(&ended).contains("make it writable for this user"), "{arguments:?}: {ended:?}");
+    }
+    assert_eq!(folder.names(), ["data"], "no half of a copy is left");
+}
+
+#[tokio::test]
 async fn state_writes_nothing_to_the_ledger() {
     let folder = ledger().await;
     let data = folder.join("data");

@@ -36,7 +36,7 @@ impl LedgerView {
         let connection = open(&file)?;
         connection.execute_batch("PRAGMA query_only = ON; BEGIN").map_err(sqlite("reading"))?;
         let view = Self { connection, file };
-        match check_identity(&view.file, &view.connection)? {
+        match check_identity(&view.file, &view.connection).map_err(unwritable(folder))? {
             SCHEMA_VERSION => Ok(view),
             0 => Err(absent(folder)),
             found => {
@@ -175,7 +175,7 @@ impl LedgerView {
             return Err(cannot(std::io::Error::other("it is there already; name a new file")));
         }
         let connection = open(&file(folder)?)?;
-        check_identity(&file(folder)?, &connection)?;
+        check_identity(&file(folder)?, &connection).map_err(unwritable(folder))?;
         let partial = PathBuf::from(format!("{}.partial", to.display()));
         private_file(&partial).map_err(cannot)?;
         let copied = copy(&connection, &partial, cannot);
@@ -218,6 +218,19 @@ fn file(folder: &Path) -> Result<PathBuf, LedgerError> {
         Ok(found) if found.len() == 0 => Err(absent(folder)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(absent(folder)),
         found => found.map(|_| file).map_err(cannot),
+    }
+}
+
+/// Even a reader opens the log, with its index; SQLite has several words for the lack of a place for them.
+fn unwritable(folder: &Path) -> impl Fn(LedgerError) -> LedgerError {
+    use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
+    let folder = folder.display().to_string();
+    move |error| match error {
+        LedgerError::Sqlite { source, .. } if matches!(source.sqlite_error_code(), Some(CannotOpen | ReadOnly)) => {
+            let words = format!("whoever reads a ledger has to open its log beside it for writing: {source}");
+            LedgerError::Folder { folder: folder.clone(), source: std::io::Error::other(words) }
+        }
+        error => error,
     }
 }
 
