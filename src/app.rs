@@ -1,5 +1,6 @@
 //! Where the rooms are wired together, and nowhere else.
 
+mod asking;
 mod limits;
 mod reload;
 mod temporary;
@@ -14,6 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+pub use self::asking::{Asked, AskedEvents, Told, events, verify};
 pub use self::reload::Reloads;
 use self::reload::Running;
 pub use self::temporary::TemporaryFolder;
@@ -70,6 +72,15 @@ pub enum AppError {
         /// Why.
         #[source]
         source: crate::poller::PassError,
+    },
+    /// What the API shows of an account cannot be held against the books.
+    #[error("account {account}")]
+    Verification {
+        /// The account.
+        account: String,
+        /// Why.
+        #[source]
+        source: crate::poller::VerificationError,
     },
     /// Settings that are wrong in themselves: new ones, or a web config that was sound when the settings were read.
     #[error(transparent)]
@@ -328,6 +339,17 @@ fn client(
     clock: &Arc<dyn Clock>,
     metrics: &Arc<OwnMetrics>,
 ) -> Result<Client, AppError> {
+    let client = client_observed_by(calls_counted(&account.name, metrics), account, settings, clock)?;
+    metrics.api_pace(&account.name, settings.poll.max_requests_per_second);
+    Ok(client)
+}
+
+fn client_observed_by(
+    observer: live::Observer,
+    account: &settings::Account,
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+) -> Result<Client, AppError> {
     let provider = match account.credentials.clone() {
         CredentialSource::Static { secret_id, secret_key, token } => {
             Provider::Fixed(Credentials { secret_id, secret_key, token })
@@ -336,24 +358,24 @@ fn client(
             Provider::KeyFile(Arc::new(KeyFile::new(secret_key_file, secret_id, token)))
         }
     };
-    let (name, calls) = (account.name.clone(), Arc::clone(metrics));
-    let observer: live::Observer = Arc::new(move |call: &live::CallReport| {
-        calls.api_request(&name, call.action, call.code, call.took);
-        calls.api_pace(&name, call.requests_per_second);
-        let request_id = call.request_id.as_deref().unwrap_or("");
-        tracing::debug!(
-            account = name,
-            action = call.action,
-            code = call.code,
-            request_id,
-            attempt = call.attempt,
-            "called"
-        );
-    });
     let rate = settings.poll.max_requests_per_second;
-    metrics.api_pace(&account.name, rate);
     let options = ClientOptions::new(account.endpoint.to_string(), provider, rate, Arc::clone(clock), observer);
     Client::new(options).map_err(|source| AppError::Client { account: account.name.clone(), source })
+}
+
+/// Counts and logs every exchange with the API.
+fn calls_counted(account: &str, metrics: &Arc<OwnMetrics>) -> live::Observer {
+    let (name, calls) = (account.to_owned(), Arc::clone(metrics));
+    Arc::new(move |call: &live::CallReport| {
+        calls.api_request(&name, call.action, call.code, call.took);
+        calls.api_pace(&name, call.requests_per_second);
+        call_logged(&name, call);
+    })
+}
+
+fn call_logged(account: &str, call: &live::CallReport) {
+    let request_id = call.request_id.as_deref().unwrap_or("");
+    tracing::debug!(account, action = call.action, code = call.code, request_id, attempt = call.attempt, "called");
 }
 
 fn pace(settings: &Settings) -> Pace {

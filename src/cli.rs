@@ -1,7 +1,14 @@
 //! Commands and flags, as Prometheus programs have them.
 
+mod events;
 mod health;
+mod json;
 mod password;
+mod progress;
+mod range;
+mod state;
+mod table;
+mod verify;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -33,6 +40,7 @@ struct Cli {
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Configuration")]
 struct Flags {
     /// Config file (YAML); config/exporter.yaml of the source explains every key.
     #[arg(long = "config.file", value_name = "FILE", global = true)]
@@ -95,6 +103,21 @@ enum Command {
     },
     /// Poll every account once and print the metrics page; exit 1 if a poll failed.
     Once,
+    /// Ask the API for a range of time and print its disconnect records, newest first.
+    ///
+    /// The ledger is neither needed nor touched, so it may run beside an exporter; it asks at the pace of
+    /// `poll.max_requests_per_second`. A range is of the ends of the sessions, and may be up to 60 days.
+    Events(events::Arguments),
+    /// Ask the API again, row by row, and compare with the ledger; exit 1 if something differs.
+    ///
+    /// The ledger is only looked at, so an exporter may be writing it. What is too fresh to be in it, or has been
+    /// forgotten, is left out; it is said how much and why.
+    Verify(verify::Arguments),
+    /// Look at the ledger, check it, export it or copy it, beside an exporter too.
+    State {
+        #[command(subcommand)]
+        command: state::Command,
+    },
     /// Print the taxonomy of disconnect reasons.
     Reasons {
         /// How to print it.
@@ -216,6 +239,9 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Output::Table => reasons_table(),
             Output::Json => reasons_json(),
         }),
+        Some(Command::Events(arguments)) => return events::run(flags, &arguments),
+        Some(Command::Verify(arguments)) => return verify::run(flags, &arguments),
+        Some(Command::State { command }) => return state::run(flags, &command),
         Some(Command::Healthcheck) => return healthcheck(flags),
         Some(Command::HashPassword { cost }) => {
             let hash = password::hash(cost).map_err(Failure::Arguments)?;
@@ -267,10 +293,7 @@ fn once(flags: &Flags) -> Result<ExitCode, Failure> {
 }
 
 fn healthcheck(flags: &Flags) -> Result<ExitCode, Failure> {
-    // Whoever asks for health need not be able to sign: the demo has keys of its own, others have them elsewhere.
-    let stand_in =
-        ["TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY"].map(|name| (name.to_owned(), "unused".to_owned()));
-    let settings = read_settings(flags, &[], stand_in.into_iter().chain(environment())).map_err(Failure::Settings)?;
+    let settings = load_without_keys(flags)?;
     let Some(complaint) = health::complaint(&settings.web) else { return Ok(ExitCode::SUCCESS) };
     say_error(&complaint);
     Ok(ExitCode::FAILURE)
@@ -278,6 +301,14 @@ fn healthcheck(flags: &Flags) -> Result<ExitCode, Failure> {
 
 fn load(flags: &Flags, base: &[(String, String)]) -> Result<Settings, Failure> {
     read_settings(flags, base, environment()).map_err(Failure::Settings)
+}
+
+/// For commands that do not ask the API: whoever runs them need not be able to sign. The demo has keys of its own, others
+/// have them elsewhere.
+fn load_without_keys(flags: &Flags) -> Result<Settings, Failure> {
+    let stand_in =
+        ["TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY"].map(|name| (name.to_owned(), "unused".to_owned()));
+    read_settings(flags, &[], stand_in.into_iter().chain(environment())).map_err(Failure::Settings)
 }
 
 /// The variables of this process. One that is not UTF-8 cannot be one of ours.

@@ -6,7 +6,7 @@
 //!       6  app          the only file that wires rooms together
 //!       6  telemetry    the log
 //!       5  settings     file, variables and flags, checked; every problem at once
-//!       4  poller       the loop: ask, answer, commit, publish; one writer
+//!       4  poller       the loop: ask, answer, commit, publish; one writer. Listings for people, held against the books
 //!       4  web          the HTTP server: metrics, records as page and as JSON, health, landing page
 //!       3  metrics      names and help, the own registry, exposition
 //!       3  publication  which series there are and what each shows: labels, shares, baselines, holds, releases
@@ -18,6 +18,7 @@
 //!       0  reason       why pushes end: taxonomy and matching
 //!       0  clock        wall time and elapsed time
 //!       0  secret       text that must never be printed
+//!       0  csv          lines that no spreadsheet runs
 //!       0  tls          TLS on the server side: certificates, keys, which clients are believed
 //!       0  status       what the loops say about themselves
 //! beside   sim          the fake cloud; knows reason and clock only
@@ -41,6 +42,7 @@
 pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod csv;
 pub mod ledger;
 pub mod listing;
 pub mod live;

@@ -4,11 +4,12 @@
 //! or not at all. A commit that failed may have happened all the same, so after any error the ledger is closed, opened
 //! anew and read again ([`Ledger::reopen`]); nothing is ever added from memory a second time.
 //!
-//! Beside the one who writes, anybody may ask for single records ([`Records`]).
+//! Beside the one who writes, anybody may ask for single records ([`Records`]) or look at everything ([`LedgerView`]).
 
 mod posting;
 mod records;
 mod sqlite;
+mod view;
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,8 @@ pub use records::{
     Cursor, Disconnect, NoCursor, PAGE_RECORDS, RecordFilter, RecordPage, RecordQuery, RecordSummary, SUMMARY_BUCKETS,
     SUMMARY_TOP, StreamMatch, SummaryBucket, TopStream,
 };
-pub use sqlite::{Records, SqliteLedger};
+pub use sqlite::{LedgerView, Records, SqliteLedger};
+pub use view::{AccountView, Overview};
 
 use crate::listing::Group;
 use crate::session::GroupKey;
@@ -75,6 +77,34 @@ pub enum LedgerError {
         folder: String,
         /// The other process, as far as it is known.
         pid: String,
+    },
+    /// There is nothing to look at.
+    #[error("there is no ledger in {folder}; name the folder of one with --state.path")]
+    Absent {
+        /// The folder.
+        folder: String,
+    },
+    /// The file was written by an older version, and is only looked at.
+    #[error(
+        "{file} has schema version {found}, this program reads {known}; start the exporter of this version on it, which \
+         takes it over, or use the program that wrote it"
+    )]
+    Older {
+        /// The file.
+        file: String,
+        /// Its version.
+        found: i64,
+        /// The version that is read here.
+        known: i64,
+    },
+    /// The copy cannot be made.
+    #[error("cannot write the copy {file}")]
+    Copy {
+        /// The file.
+        file: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
     },
     /// The file was written by a newer version.
     #[error("{file} has schema version {found}, this program knows up to {known}; run the newer version that wrote it")]

@@ -21,6 +21,9 @@ const REFUSED: u64 = 1 << 62;
 /// Slices a sweep starts from are between 2^6 s (about a minute) and 2^16 s (18 hours) long.
 const LEVELS: std::ops::RangeInclusive<u8> = 6..=16;
 
+/// So many seconds before the watermark may have to wait for the slice that a sweep looks at.
+pub const SHORTEST_SLICE_SECONDS: i64 = 1 << *LEVELS.start();
+
 /// A span of 2^`level` seconds that starts at `index` × 2^`level`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SliceId {

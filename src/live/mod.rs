@@ -32,6 +32,7 @@ pub use codes::{CODES, ERROR_KINDS};
 pub use credentials::{Credentials, CredentialsError, KeyFile, Provider};
 pub use error::{ApiError, CallError};
 pub use pacing::Patience;
+pub use text::{printable, push_string};
 pub use time::ApiTime;
 pub use transport::SetupError;
 

@@ -76,8 +76,10 @@ pub(super) fn count(raw: Option<&RawValue>) -> Option<u64> {
     std::str::from_utf8(&bytes(raw?)?).ok()?.trim().parse().ok()
 }
 
-/// The start of `text`, of at most `most` bytes, with everything unprintable escaped: safe for a log line.
-pub(super) fn printable(text: &str, most: usize) -> String {
+/// The start of `text`, of at most `most` bytes, with everything unprintable escaped: safe for a log line and for a
+/// terminal.
+#[must_use]
+pub fn printable(text: &str, most: usize) -> String {
     let mut out = String::new();
     for c in text.chars() {
         let before = out.len();
@@ -102,9 +104,9 @@ fn cut(text: &str, most: usize) -> &str {
     &text[..end]
 }
 
-/// Appends `bytes` as a JSON string, the way [`bytes()`] read it: WTF-8 surrogates as `\udXXX`, and any other byte that
+/// Appends the bytes of a name as a JSON string, the way they were read: WTF-8 surrogates as `\udXXX`, and any other byte that
 /// is not UTF-8 as `\udcNN`.
-pub(super) fn push_string(out: &mut String, bytes: &[u8]) {
+pub fn push_string(out: &mut String, bytes: &[u8]) {
     out.push('"');
     let mut rest = bytes;
     loop {

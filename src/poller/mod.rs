@@ -1,4 +1,5 @@
-//! The loop: ask, answer, commit, publish. One [`AccountLoop`] per account asks; one [`Keeper`] writes.
+//! The loop: ask, answer, commit, publish. One [`AccountLoop`] per account asks; one [`Keeper`] writes. Beside it, listings
+//! for people that write nothing: [`Survey`], and [`verify`], which holds one against the books.
 //!
 //! Rooms return reports; `report` turns each into one log line and one set of counters. What became of a pass that
 //! failed is never guessed: what was committed stays, everything else is listed again.
@@ -9,8 +10,14 @@ mod idle_clock;
 mod keeper;
 mod observation;
 mod report;
+mod survey;
+mod verify;
 
-pub use account::{AccountLoop, AccountOptions, Pace, PassError};
+pub use account::{AccountLoop, AccountOptions, Pace, PassError, scopes};
 pub use handle::{KeeperError, KeeperHandle};
 pub use keeper::{CommitObserver, Keeper, KeeperChange, KeeperOptions};
 pub use observation::{Bench, ClientIp, Observation, Receipt, Sorted};
+pub use survey::{API_REMEMBERS, Sightings, Survey, SurveyOptions, SurveyProgress};
+pub use verify::{
+    Comparison, Difference, DifferenceKind, Look, Verification, VerificationError, VerificationOptions, verify,
+};

@@ -70,7 +70,9 @@ pub enum ClientIp {
 }
 
 impl ClientIp {
-    fn keep(self, address: String) -> String {
+    /// What is kept of `address`.
+    #[must_use]
+    pub fn keep(self, address: String) -> String {
         match (self, address.parse()) {
             (ClientIp::None, _) => String::new(),
             (ClientIp::Full, _) => address,
@@ -177,18 +179,13 @@ impl Bench<'_> {
                 posting.records.push(self.record(observation, key, fact, session, counted));
             }
             if !growth.unaccounted.is_empty() {
-                let whole = observation.whole.as_ref().filter(|whole| whole.group == id);
-                let shows = |whole: &Whole, fact: &Fact| whole.ends.iter().any(|ends| ends.contains(fact.end));
-                let floor = self.account.floor;
-                let shows_all = whole.is_some_and(|whole| group.above(floor).all(|fact| shows(whole, fact)));
-                match whole {
-                    Some(whole) if shows_all && whole.at_once => {
+                let whole = observation.whole.as_ref();
+                match doubt(whole, observation.confirming, &id, &view, &group, self.account.floor) {
+                    Doubt::Corrected => {
                         changed |= self.revise(key, &view, &mut group, rows, &mut posting, &mut receipt);
                     }
-                    None if observation.confirming => {}
-                    Some(_) if shows_all => {}
-                    // Whoever wanted it confirmed did not know of all ends.
-                    Some(_) | None => receipt.unsettled.push(unsettled(id, &view, &group, floor)),
+                    Doubt::Left => {}
+                    Doubt::Unsettled(unsettled) => receipt.unsettled.push(unsettled),
                 }
             }
             if changed {
@@ -277,6 +274,38 @@ impl Bench<'_> {
     ) -> Record {
         session.client_ip = self.client_ip.keep(session.client_ip);
         Record { account: observation.account.clone(), group, fact, session, first_seen: observation.seen, counted }
+    }
+}
+
+/// What to make of facts that a view showed though its group did not grow by them.
+pub(super) enum Doubt {
+    /// They are what the API has made of others.
+    Corrected,
+    /// Nothing more can be learned of them now.
+    Left,
+    /// It takes one view of the whole group to tell.
+    Unsettled(Unsettled),
+}
+
+/// Judges the facts of `view` that `group` does not account for, in a response that answers a confirmation if
+/// `confirming`, and showed `whole`.
+pub(super) fn doubt(
+    whole: Option<&Whole>,
+    confirming: bool,
+    id: &GroupId,
+    view: &[Fact],
+    group: &Group,
+    floor: UnixSeconds,
+) -> Doubt {
+    let whole = whole.filter(|whole| whole.group == *id);
+    let shows = |whole: &Whole, fact: &Fact| whole.ends.iter().any(|ends| ends.contains(fact.end));
+    let shows_all = whole.is_some_and(|whole| group.above(floor).all(|fact| shows(whole, fact)));
+    match whole {
+        Some(whole) if shows_all && whole.at_once => Doubt::Corrected,
+        None if confirming => Doubt::Left,
+        Some(_) if shows_all => Doubt::Left,
+        // Whoever wanted it confirmed did not know of all ends.
+        Some(_) | None => Doubt::Unsettled(unsettled(id.clone(), view, group, floor)),
     }
 }
 

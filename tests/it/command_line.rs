@@ -34,6 +34,10 @@ impl Api {
         Self { world: simulator.world(), simulator }
     }
 
+    pub(crate) fn endpoint(&self) -> String {
+        self.simulator.endpoint()
+    }
+
     /// A session that ended ten seconds ago.
     pub(crate) fn ended(&self, stream: &str) -> Event {
         let end = self.world.now() - 10;
@@ -92,7 +96,9 @@ async fn version_and_help_are_answers() {
     assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
     let help = CommandLine::new(&["--help"]).run().await.stdout;
     let words = ["--config.file", "--config.check", "--state.path", "--web.listen-address", "--web.telemetry-path"];
-    for word in words.iter().chain(&["--web.max-requests", "--log.level", "--log.format", "demo", "simulate", "once"]) {
+    let more =
+        ["--web.max-requests", "--log.level", "--log.format", "demo", "simulate", "once", "events", "verify", "state"];
+    for word in words.iter().chain(&more) {
         assert!(help.contains(word), "{word} is not in\n{help}");
     }
 }

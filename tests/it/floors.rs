@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 11] = [
     // Below the ground: any room may ask it for a mistake.
     &["planted"],
-    &["session", "reason", "clock", "secret", "status", "tls"],
+    &["session", "reason", "clock", "secret", "status", "csv", "tls"],
     &["signing", "listing"],
     &["live", "ledger"],
     // One floor of the design in two steps: metrics may import publication, not the reverse.

@@ -86,8 +86,14 @@ fn help(arguments: &[&str]) -> String {
 }
 
 fn commands() -> BTreeSet<String> {
-    let help = help(&[]);
-    let (_, rest) = help.split_once("Commands:\n").expect("help lists the commands");
+    let commands = commands_of(&help(&[]));
+    assert!(!commands.is_empty(), "help lists the commands");
+    commands
+}
+
+/// The commands that `help` lists.
+fn commands_of(help: &str) -> BTreeSet<String> {
+    let Some((_, rest)) = help.split_once("Commands:\n") else { return BTreeSet::new() };
     let lines = rest.lines().take_while(|line| !line.is_empty());
     lines.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect()
 }
@@ -107,10 +113,10 @@ fn flags_of(help: &str) -> BTreeSet<String> {
 }
 
 /// The text without what is said to cargo: from its name to a lone `--`, or the end of the line or of the code. What
-/// follows the `--` of `cargo test` is said to the tests, and what follows `tests/run` to the script.
+/// follows the `--` of `cargo test` is said to the tests, what follows `tests/run` to the script, and `docker` to Docker.
 fn without_cargo(text: &str) -> String {
     let ours = |line: &str| {
-        let line = line.replace("tests/run ", "cargo test ");
+        let line = line.replace("tests/run ", "cargo test ").replace("docker compose ", "cargo test ");
         let mut parts = line.split("cargo ");
         let mut kept = parts.next().unwrap_or_default().to_owned();
         for part in parts {
@@ -132,7 +138,11 @@ fn wrong_flags(text: &str, known: &BTreeSet<String>) -> Vec<String> {
 fn every_flag_is_named_and_none_is_made_up() {
     let mut known = flags_of(&help(&[]));
     for command in commands() {
-        known.extend(flags_of(&help(&[&command])));
+        let help_of = help(&[&command]);
+        known.extend(flags_of(&help_of));
+        for part in commands_of(&help_of) {
+            known.extend(flags_of(&help(&[&command, &part])));
+        }
     }
     in_each(|text| wrong_flags(text, &known));
 }

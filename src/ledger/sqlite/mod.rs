@@ -4,10 +4,12 @@
 //! stream names and addresses are in it. The lock is on a file of its own, so that a ledger that is being set aside stays
 //! locked.
 
+mod findings;
 mod home;
 mod memory;
 mod read;
 mod records;
+mod view;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +22,7 @@ use rusqlite::Connection;
 use self::home::Home;
 use self::memory::Memory;
 pub use self::records::Records;
+pub use self::view::LedgerView;
 use super::{Books, Ledger, LedgerError, Posting};
 use crate::clock::Clock;
 use crate::listing::Group;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::{broken_or, sqlite};
+use crate::clock::UnixSeconds;
 use crate::ledger::{
     AccountBooks, Books, DURATION_BOUNDS, DomainBooks, DomainTotals, DurationHistogram, LedgerError, ScopeBooks,
     SeriesBooks, StreamLabels,
@@ -29,7 +30,25 @@ pub(super) fn groups(connection: &Connection, keys: &[GroupKey]) -> Result<BTree
     Ok(groups)
 }
 
-fn group(accounted: &[u8]) -> Result<Group, LedgerError> {
+/// The groups of an account whose last session ended at `since` or later.
+pub(super) fn groups_of(
+    connection: &Connection,
+    account: &str,
+    since: UnixSeconds,
+) -> Result<BTreeMap<GroupKey, Group>, LedgerError> {
+    let sql = "SELECT key, accounted FROM session_group WHERE account = ?1 AND last_end >= ?2";
+    let mut groups = BTreeMap::new();
+    let mut statement = connection.prepare(sql).map_err(broken_or("reading groups from"))?;
+    let mut rows = statement.query((account, since)).map_err(broken_or("reading groups from"))?;
+    while let Some(row) = rows.next().map_err(broken_or("reading groups from"))? {
+        let read = || Ok::<_, rusqlite::Error>((GroupKey(row.get(0)?), row.get::<_, Vec<u8>>(1)?));
+        let (key, accounted) = read().map_err(broken_or("reading groups from"))?;
+        groups.insert(key, group(&accounted)?);
+    }
+    Ok(groups)
+}
+
+pub(super) fn group(accounted: &[u8]) -> Result<Group, LedgerError> {
     let (facts, rest) = accounted.as_chunks::<16>();
     if !rest.is_empty() {
         return Err(LedgerError::Contradiction("a group is cut short".into()));
@@ -38,28 +57,39 @@ fn group(accounted: &[u8]) -> Result<Group, LedgerError> {
 }
 
 pub(super) fn books(connection: &Connection) -> Result<Books, LedgerError> {
-    let key: [u8; 16] = connection
-        .query_row("SELECT bytes FROM ledger_key", [], |row| row.get(0))
-        .map_err(broken_or("reading the key of"))?;
-    let books = Books {
-        key: IdentityKey::new(key),
+    let books = books_as_they_are(connection)?;
+    match unequal_sums(&books).into_iter().next() {
+        Some(unequal) => Err(LedgerError::Contradiction(unequal)),
+        None => Ok(books),
+    }
+}
+
+/// The books, whatever their sums come to.
+pub(super) fn books_as_they_are(connection: &Connection) -> Result<Books, LedgerError> {
+    Ok(Books {
+        key: key(connection)?,
         accounts: accounts(connection)?,
         series: series(connection)?,
         domains: domains(connection)?,
-    };
-    hold_sums_together(&books)?;
-    Ok(books)
+    })
+}
+
+/// The key of the ledger's hashes.
+pub(super) fn key(connection: &Connection) -> Result<IdentityKey, LedgerError> {
+    let key = connection.query_row("SELECT bytes FROM ledger_key", [], |row| row.get(0));
+    Ok(IdentityKey::new(key.map_err(broken_or("reading the key of"))?))
 }
 
 /// What is written together must come to the same, domain by domain and reason by reason: pages have no checksums, and
-/// this is what tells a total, a reason or a domain that has become another by itself.
-fn hold_sums_together(books: &Books) -> Result<(), LedgerError> {
-    let mut by_stream: HashMap<(&str, Reason), [u64; 2]> = HashMap::new();
+/// this is what tells a total, a reason or a domain that has become another by itself. Returns what does not.
+pub(super) fn unequal_sums(books: &Books) -> Vec<String> {
+    let mut by_stream: BTreeMap<(&str, Reason), [u64; 2]> = BTreeMap::new();
     for series in &books.series {
         let [total, baseline] = by_stream.entry((&series.labels.domain, series.labels.reason)).or_default();
         *total += series.total;
         *baseline += series.baseline;
     }
+    let mut wrong = Vec::new();
     for domain in &books.domains {
         for entry in &TABLE {
             let reason = entry.reason as usize;
@@ -68,28 +98,29 @@ fn hold_sums_together(books: &Books) -> Result<(), LedgerError> {
             let by_stream = by_stream.remove(&(&*domain.name, entry.reason)).unwrap_or_default();
             let by_stream = [by_stream[0] + excluded[0], by_stream[1] + excluded[1]];
             if by_stream != by_reason {
-                return Err(unequal(&domain.name, &by_stream, "by stream or excluded", &by_reason, entry.name));
+                wrong.push(unequal(&domain.name, &by_stream, "by stream or excluded", &by_reason, entry.name));
             }
         }
         for totals in [&domain.total, &domain.baseline] {
             let by_reason: u64 = totals.disconnects.iter().sum();
             let by_duration: u64 = totals.durations.iter().map(DurationHistogram::count).sum();
             if by_duration != by_reason {
-                return Err(unequal(&domain.name, &by_duration, "by duration", &by_reason, "by reason"));
+                wrong.push(unequal(&domain.name, &by_duration, "by duration", &by_reason, "by reason"));
             }
         }
     }
-    match by_stream.into_iter().next() {
-        Some(((domain, reason), sums)) => Err(unequal(domain, &sums, "by stream", &[0, 0], reason.as_str())),
-        None => Ok(()),
-    }
+    let of_no_domain = by_stream
+        .into_iter()
+        .map(|((domain, reason), sums)| unequal(domain, &sums, "by stream", &[0, 0], reason.as_str()));
+    wrong.extend(of_no_domain);
+    wrong
 }
 
-fn unequal<T: std::fmt::Debug>(domain: &str, one: &T, of: &str, other: &T, of_other: &str) -> LedgerError {
-    LedgerError::Contradiction(format!("disconnects of {domain:?}: {one:?} {of}, {other:?} {of_other}"))
+fn unequal<T: std::fmt::Debug>(domain: &str, one: &T, of: &str, other: &T, of_other: &str) -> String {
+    format!("disconnects of {domain:?}: {one:?} {of}, {other:?} {of_other}")
 }
 
-fn accounts(connection: &Connection) -> Result<BTreeMap<String, AccountBooks>, LedgerError> {
+pub(super) fn accounts(connection: &Connection) -> Result<BTreeMap<String, AccountBooks>, LedgerError> {
     let mut accounts = BTreeMap::new();
     each(connection, "SELECT name, first_start, counting_since, floor, published FROM account", |row| {
         let books = AccountBooks {
@@ -211,7 +242,7 @@ impl Shared {
     }
 }
 
-fn each(
+pub(super) fn each(
     connection: &Connection,
     sql: &str,
     mut take: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,

@@ -322,22 +322,16 @@ impl<S: EventSource> AccountLoop<S> {
         Ok(forgotten?)
     }
 
-    /// The latest second that is over for both clocks. The API's is carried on by elapsed time, so that a jump of ours
-    /// does not move it.
+    /// See [`latest_second`].
     fn bounds_now(&self) -> UnixSeconds {
-        let ours = self.options.clock.now();
-        let theirs = self.options.source.api_time().map(|time| time.now(self.options.clock.elapsed()));
-        let theirs = theirs.filter(|_| !planted(Bug::WindowEndsAtLocalClock));
-        ours.min(theirs.unwrap_or(ours)) - 1
+        latest_second(&*self.options.clock, &self.options.source)
     }
 
     /// Any answer tells the API's time, so ask for anything once.
     async fn learn_clock(&mut self) -> Result<(), PassError> {
         if self.options.source.api_time().is_none() {
-            let now = self.options.clock.now();
-            let window = Window { start: now - 120, end: now - 60 };
             let filter = self.scopes.first().cloned().unwrap_or_default();
-            let asked = self.ask(&Query { window, filter, page: 1, page_size: 1 }).await;
+            let asked = self.ask(&any_question(filter, self.options.clock.now())).await;
             if self.options.source.api_time().is_none() {
                 asked?;
             }
@@ -385,8 +379,23 @@ fn bounds(since: Since, now: UnixSeconds) -> Bounds {
     Bounds { floor: since.floor.max(now.saturating_sub(API_HISTORY_SECONDS)), now }
 }
 
+/// The latest second that is over for both clocks. The API's is carried on by elapsed time, so that a jump of ours does
+/// not move it.
+pub(super) fn latest_second(clock: &dyn Clock, source: &impl EventSource) -> UnixSeconds {
+    let ours = clock.now();
+    let theirs = source.api_time().map(|time| time.now(clock.elapsed()));
+    let theirs = theirs.filter(|_| !planted(Bug::WindowEndsAtLocalClock));
+    ours.min(theirs.unwrap_or(ours)) - 1
+}
+
+/// A cheap question, whose answer tells the API's time.
+pub(super) fn any_question(filter: Filter, now: UnixSeconds) -> Query {
+    Query { window: Window { start: now - 120, end: now - 60 }, filter, page: 1, page_size: 1 }
+}
+
 /// Every domain with every app.
-fn scopes(domains: &[Name], apps: &[Name]) -> Vec<Filter> {
+#[must_use]
+pub fn scopes(domains: &[Name], apps: &[Name]) -> Vec<Filter> {
     let options = |names: &[Name]| match names {
         [] => vec![None],
         names => names.iter().cloned().map(Some).collect(),
@@ -400,6 +409,6 @@ fn scopes(domains: &[Name], apps: &[Name]) -> Vec<Filter> {
     domains.into_iter().flat_map(with_apps).collect()
 }
 
-fn seconds(duration: Duration) -> i64 {
+pub(super) fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
