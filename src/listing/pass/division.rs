@@ -6,8 +6,8 @@ use crate::listing::query::{FULL_PAGE, Filter, Page, Window};
 use crate::listing::slice::{CROWDED, SliceId, Slices};
 use crate::planted::{Bug, planted};
 
-/// A window is split into about this many rows a part, so that most parts fit one response at once.
-const ROWS_PER_PART: u64 = 75;
+/// A window is split so that each part is answered with about this many rows, and most fit one response at once.
+const ROWS_PER_PART: u64 = 80;
 
 /// Up to so many rows are listed again where a count has changed; among more, the halves are asked which of them it is.
 const FEW_ROWS: u64 = 1_000;
@@ -185,7 +185,7 @@ impl Pass {
 
     fn split(&mut self, window: Window, total: u64) {
         let seconds = u64::try_from(window.end - window.start + 1).unwrap_or(1);
-        let parts = total.div_ceil(ROWS_PER_PART).clamp(2, MOST_PARTS.min(seconds));
+        let parts = parts(seconds, total).clamp(2, MOST_PARTS.min(seconds));
         let parent = Parent { window, total, depth: self.stack.len() };
         let border = |part: u64| window.start + i64::try_from(part * seconds / parts).unwrap_or(i64::MAX);
         for part in (0..parts).rev() {
@@ -230,5 +230,31 @@ impl Pass {
         suspects.retain(|suspect| !self.confirmed.contains(&suspect.group));
         self.confirm(suspects, Progress::default());
         reading
+    }
+}
+
+/// Into how many parts to split so many seconds with `total` rows; each is asked for with a second more on either side.
+fn parts(seconds: u64, total: u64) -> u64 {
+    let room = ROWS_PER_PART.saturating_mul(seconds.saturating_add(2));
+    match room.saturating_sub(total.saturating_mul(2)) {
+        0 => seconds,
+        room => seconds.saturating_mul(total).div_ceil(room),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_answered_with_the_rows_that_fit() {
+        // Slices and polls of quiet and busy accounts.
+        for (seconds, total) in [(86_400, 101), (65_536, 900), (3_600, 1_000), (150, 1_740), (64, 766), (512, 5_900)] {
+            let parts = parts(seconds, total);
+            let asked_for = seconds as f64 / parts as f64 + 2.0;
+            let rows = total as f64 / (seconds + 2) as f64 * asked_for;
+            assert!((60.0..=81.0).contains(&rows) || parts <= 2, "{seconds} s with {total}: {parts} parts of {rows}");
+        }
+        assert_eq!([parts(10, 10_000), parts(1, 200), parts(100, 0)], [10, 1, 0]);
     }
 }
