@@ -63,9 +63,8 @@ impl Wiring<'_> {
             CredentialSource::CvmRole { metadata } => temporary(self.machine(metadata, signs)?),
             CredentialSource::TkeOidc(identity) => temporary(self.pod(identity, signs)?),
             CredentialSource::Chain { profile: places, metadata, web_identity } => {
-                let mut ruled_out = vec![
-                    "environment: TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY are not set".to_owned(),
-                ];
+                let mut ruled_out =
+                    vec!["environment: TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY are not set".to_owned()];
                 let mut links = vec![profile(places), temporary(self.machine(metadata, signs)?.one_of_many())];
                 match web_identity {
                     Ok(identity) => links.push(temporary(self.pod(identity, signs)?)),

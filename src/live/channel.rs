@@ -153,7 +153,8 @@ impl Channel {
 
     /// The headers of one request, signature included.
     fn headers(&self, call: Call<'_>, signer: Signer<'_>, at: UnixSeconds) -> HeaderMap {
-        let text = |text: &str| HeaderValue::from_str(text).expect("what goes into headers was checked to be printable");
+        let text =
+            |text: &str| HeaderValue::from_str(text).expect("what goes into headers was checked to be printable");
         let secret = |value: &str| {
             let mut value = text(value);
             value.set_sensitive(true);

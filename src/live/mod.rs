@@ -33,8 +33,8 @@ mod wire;
 pub use client::{CallReport, Client, ClientOptions, Observer};
 pub use codes::{CODES, ERROR_KINDS};
 pub use credentials::{
-    Chain, Credentials, CredentialsError, KeyFile, KeyNews, KeyObserver, METADATA, Metadata, ProfileFile, Provider, Role,
-    SOURCES, Sts, StsOptions, Temporary, WebIdentity,
+    Chain, Coming, Credentials, CredentialsError, KeyFile, KeyNews, KeyObserver, METADATA, Metadata, ProfileFile,
+    Provider, Role, SOURCES, Sts, StsOptions, Temporary, WebIdentity,
 };
 pub use error::{ApiError, CallError};
 pub use pacing::Patience;

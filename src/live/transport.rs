@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn k4_a_proxy_is_shown_without_its_name_and_password() {
+    fn a_proxy_is_shown_without_its_name_and_password() {
         for (url, shown) in [
             ("http://proxy.example.com:3128", "proxy.example.com:3128"),
             ("https://user:canary@proxy.example.com", "proxy.example.com:443"),

@@ -135,8 +135,7 @@ fn draft(section: &Section<'_>, around: Surroundings<'_>) -> Draft {
         Some(entry) => entry.read(ENDPOINT_ACCEPTED, Endpoint::parse),
         None => Some(usual).filter(|_| section.is_sound("site") && section.is_sound(name)),
     };
-    let (endpoint, sts_endpoint) =
-        (place("endpoint", site.endpoint()), place("sts_endpoint", site.sts_endpoint()));
+    let (endpoint, sts_endpoint) = (place("endpoint", site.endpoint()), place("sts_endpoint", site.sts_endpoint()));
     let plain = [&endpoint, &sts_endpoint].into_iter().flatten().any(Endpoint::is_plain);
     let domain = |text: &str| {
         let found = if is_host_name(text) { Ok(text.to_owned()) } else { Err("not a domain name".to_owned()) };

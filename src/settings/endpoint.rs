@@ -222,7 +222,8 @@ mod tests {
         ] {
             assert_eq!(Endpoint::parse(text).map(|endpoint| endpoint.to_string()), Ok(url.to_owned()), "{text}");
         }
-        for (site, domain) in [(Site::China, "tencentcloudapi.com"), (Site::International, "intl.tencentcloudapi.com")] {
+        for (site, domain) in [(Site::China, "tencentcloudapi.com"), (Site::International, "intl.tencentcloudapi.com")]
+        {
             assert_eq!(site.endpoint().to_string(), format!("https://live.{domain}"));
             assert_eq!(site.sts_endpoint().to_string(), format!("https://sts.{domain}"));
         }

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn k3_no_proxy_leads_to_a_metadata_service_or_has_another_form() {
+    fn no_proxy_leads_to_a_metadata_service_or_has_another_form() {
         for text in [
             "",
             "proxy.example.com:3128",

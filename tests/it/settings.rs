@@ -310,7 +310,7 @@ fn the_remaining_keys_can_be_set_by_variables_too() {
     assert!(settings.accounts[0].domains.is_empty());
     assert_eq!(settings.accounts[0].apps, ["live"]);
     assert!(matches!(&settings.series.labels.stream, StreamLabel::Group(rules) if rules.len() == 1));
-    assert_eq!(settings.accounts[0].credentials.secret_id(), "AKIDFILE");
+    assert_eq!(settings.accounts[0].credentials.secret_id(), Some("AKIDFILE"));
     let reasons = [("a. b: c".to_owned(), Reason::NetworkError), ("新的.原因__文字".to_owned(), Reason::ClientStopped)];
     assert_eq!(settings.reasons, reasons);
 }

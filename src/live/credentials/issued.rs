@@ -62,11 +62,7 @@ pub(super) fn expiry(told: Expiry<'_>) -> Result<UnixSeconds, &'static str> {
 
 impl Issued {
     /// `credentials` that expire at `expires`, where it is `now`, both by the clock of whoever issued them.
-    pub(super) fn new(
-        credentials: Credentials,
-        expires: UnixSeconds,
-        now: UnixSeconds,
-    ) -> Result<Self, &'static str> {
+    pub(super) fn new(credentials: Credentials, expires: UnixSeconds, now: UnixSeconds) -> Result<Self, &'static str> {
         let left = u64::try_from(expires.saturating_sub(now)).unwrap_or(0);
         if left == 0 {
             return Err("its keys have expired already");
@@ -131,7 +127,8 @@ mod tests {
     #[test]
     fn keys_that_have_expired_are_no_keys_and_none_is_believed_to_live_for_ever() {
         let keys = || credentials(&raw(r#"{"TmpSecretId":"i","TmpSecretKey":"k","Token":"t"}"#)).unwrap();
-        let left = |expires, now| Issued::new(keys(), expires, now).map(|issued| (issued.left.as_secs(), issued.expires));
+        let left =
+            |expires, now| Issued::new(keys(), expires, now).map(|issued| (issued.left.as_secs(), issued.expires));
         assert_eq!(left(1_007_200, 1_000_000), Ok((7200, 1_007_200)));
         assert_eq!(left(i64::MAX, 1_000_000), Ok((86_400, 1_086_400)));
         for expires in [1_000_000, 999_999, 0, i64::MIN] {

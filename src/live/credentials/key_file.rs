@@ -84,8 +84,9 @@ mod tests {
         assert_eq!(provider.current().await.unwrap().secret_key.expose(), "first");
         std::fs::write(&path, "other").unwrap();
         std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
-        assert_eq!(provider.current().await.unwrap().secret_key.expose(), "first");
-        assert_eq!(provider.renewed().await.unwrap().secret_key.expose(), "other");
+        let used = provider.current().await.unwrap();
+        assert_eq!(used.secret_key.expose(), "first");
+        assert_eq!(provider.renewed(&used).await.unwrap().secret_key.expose(), "other");
         std::fs::remove_dir_all(folder).unwrap();
     }
 

@@ -116,7 +116,10 @@ impl Metadata {
     }
 
     fn unusable(&self, problem: &str) -> CredentialsError {
-        CredentialsError::Unusable { from: format!("the metadata service {}", self.host()), problem: problem.to_owned() }
+        CredentialsError::Unusable {
+            from: format!("the metadata service {}", self.host()),
+            problem: problem.to_owned(),
+        }
     }
 
     fn host(&self) -> String {
@@ -161,8 +164,25 @@ mod tests {
             assert_eq!(role_name(name.as_bytes()), Ok(name.trim()));
         }
         for name in [
-            "", "\n", ".", "..", "../../x", "a/b", "/a", "a\\b", "a?b", "a#b", "%2e%2e", "a b", "a\nb", "a\0b", "a\u{1b}b",
-            "r\u{f6}le", "//evil.example.com", "http://evil.example.com", "<html>",
+            "",
+            "\n",
+            ".",
+            "..",
+            "../../x",
+            "a/b",
+            "/a",
+            "a\\b",
+            "a?b",
+            "a#b",
+            "%2e%2e",
+            "a b",
+            "a\nb",
+            "a\0b",
+            "a\u{1b}b",
+            "r\u{f6}le",
+            "//evil.example.com",
+            "http://evil.example.com",
+            "<html>",
         ] {
             assert!(role_name(name.as_bytes()).is_err(), "{name:?}");
         }
@@ -170,11 +190,12 @@ mod tests {
     }
 
     #[test]
-    fn k3_it_is_at_its_own_address_or_on_loopback_and_nowhere_else() {
+    fn it_is_at_its_own_address_or_on_loopback_and_nowhere_else() {
         let clock = || Arc::new(ManualClock::new(0));
         assert_eq!(Metadata::new(METADATA, clock()).unwrap().host(), "metadata.tencentyun.com");
         assert!(Metadata::new("http://127.0.0.1:1", clock()).is_ok());
-        for base in ["http://metadata.example.com", "http://169.254.0.23", "http://metadata.tencentyun.com.example.com"] {
+        for base in ["http://metadata.example.com", "http://169.254.0.23", "http://metadata.tencentyun.com.example.com"]
+        {
             assert!(Metadata::new(base, clock()).is_err(), "{base}");
         }
     }

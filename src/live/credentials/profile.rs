@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn k4_what_is_wrong_is_told_without_what_stands_there() {
+    fn what_is_wrong_is_told_without_what_stands_there() {
         for (text, problem) in [
             ("", "no such profile; there is none at all"),
             ("[a]\n[\u{1b}b]\nsecret_key = canary", "no such profile; there is a, \\u{1b}b"),

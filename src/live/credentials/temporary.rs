@@ -85,13 +85,7 @@ impl Temporary {
 
     /// The keys of `role`, for whoever signs with those of `base`.
     #[must_use]
-    pub fn of_role(
-        sts: Arc<Sts>,
-        role: Role,
-        base: Provider,
-        clock: Arc<dyn Clock>,
-        observer: KeyObserver,
-    ) -> Self {
+    pub fn of_role(sts: Arc<Sts>, role: Role, base: Provider, clock: Arc<dyn Clock>, observer: KeyObserver) -> Self {
         Self::new(Issuer::Role(sts, role, base), clock, observer)
     }
 
@@ -131,7 +125,7 @@ impl Temporary {
         if let Some(error) = self.waiting() {
             return Err(CredentialsError::Still(error));
         }
-        self.renew().await
+        self.renew(false).await
     }
 
     /// Keys other than `used`, which somebody has refused; `used` again where there are no others.
@@ -139,7 +133,7 @@ impl Temporary {
         let _turn = self.renewing.lock().await;
         match self.living() {
             Some((credentials, _)) if credentials != *used => Ok(credentials),
-            _ => self.renew().await,
+            _ => self.renew(false).await,
         }
     }
 
@@ -152,15 +146,17 @@ impl Temporary {
             let this = Arc::clone(self);
             tokio::spawn(async move {
                 // Whoever watches is told; the old keys serve on.
-                drop(this.renew().await);
+                drop(this.renew(true).await);
                 drop(turn);
             });
         }
     }
 
-    /// Has keys issued. Whoever calls this holds the turn.
-    async fn renew(self: &Arc<Self>) -> Result<Credentials, CredentialsError> {
+    /// Has keys issued. Whoever calls this holds the turn; `beside` says that nobody waits for it.
+    async fn renew(self: &Arc<Self>, beside: bool) -> Result<Credentials, CredentialsError> {
         let result = self.issue().await;
+        // An account that is gone meanwhile has nothing to tell any more.
+        let told = !(beside && Arc::strong_count(self) == 1);
         let now = self.clock.elapsed();
         let source = self.name();
         match result {
@@ -174,7 +170,9 @@ impl Temporary {
                     std::mem::take(&mut state.told)
                 };
                 self.renew_later(renew_at.saturating_sub(now));
-                (self.observer)(&KeyNews::Renewed { source, expires, again });
+                if told {
+                    (self.observer)(&KeyNews::Renewed { source, expires, again });
+                }
                 Ok(credentials)
             }
             Err(error) => {
@@ -184,7 +182,7 @@ impl Temporary {
                     state.failures = state.failures.saturating_add(1);
                     let pause = life::retry_after(state.failures, error.is_refusal(), fastrand::f64());
                     state.wait = Some((now + pause, Arc::clone(&error)));
-                    let tell = !(self.one_of_many && error.is_absence() && state.held.is_none());
+                    let tell = told && !(self.one_of_many && error.is_absence() && state.held.is_none());
                     let first = tell && !state.told;
                     state.told |= tell;
                     (pause, tell, first)

@@ -61,11 +61,7 @@ pub(super) fn read(section: &Section<'_>, around: Surroundings<'_>) -> Option<Cr
 }
 
 /// The key of the environment; `alone` where nothing else would do.
-pub(super) fn of_environment(
-    section: &Section<'_>,
-    around: Surroundings<'_>,
-    alone: bool,
-) -> Option<CredentialSource> {
+pub(super) fn of_environment(section: &Section<'_>, around: Surroundings<'_>, alone: bool) -> Option<CredentialSource> {
     let missing: Vec<&str> = [ID, KEY].into_iter().filter(|name| around.variable(name).is_none()).collect();
     if !missing.is_empty() {
         let wrong = format!("not set, and the environment lacks {}", missing.join(" and "));

@@ -90,10 +90,5 @@ pub(super) fn web_identity(
     };
     let (region, provider_id, role_arn) = (word(REGION), word(PROVIDER_ID), word(ROLE_ARN));
     let token_file = around.variable(TOKEN_FILE).map(PathBuf::from);
-    Some(Ok(WebIdentity {
-        region: region?,
-        provider_id: provider_id?,
-        token_file: token_file?,
-        role_arn: role_arn?,
-    }))
+    Some(Ok(WebIdentity { region: region?, provider_id: provider_id?, token_file: token_file?, role_arn: role_arn? }))
 }
