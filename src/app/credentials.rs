@@ -60,12 +60,13 @@ impl Wiring<'_> {
                 Provider::KeyFile(Arc::new(KeyFile::new(secret_key_file, secret_id, token)))
             }
             CredentialSource::Profile(places) => profile(places),
-            CredentialSource::CvmRole { metadata } => temporary(self.machine(metadata, signs)?),
+            CredentialSource::CvmRole { metadata } => temporary(self.machine(metadata.as_deref(), signs)?),
             CredentialSource::TkeOidc(identity) => temporary(self.pod(identity, signs)?),
             CredentialSource::Chain { profile: places, metadata, web_identity } => {
                 let mut ruled_out =
                     vec!["environment: TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY are not set".to_owned()];
-                let mut links = vec![profile(places), temporary(self.machine(metadata, signs)?.one_of_many())];
+                let mut links =
+                    vec![profile(places), temporary(self.machine(metadata.as_deref(), signs)?.one_of_many())];
                 match web_identity {
                     Ok(identity) => links.push(temporary(self.pod(identity, signs)?)),
                     Err(missing) => ruled_out.push(format!("TKE OIDC: {} not set", missing.join(", "))),
@@ -81,8 +82,8 @@ impl Wiring<'_> {
         })
     }
 
-    fn machine(&self, stand_in: Option<String>, signs: bool) -> Result<Temporary, SetupError> {
-        let metadata = Metadata::new(stand_in.as_deref().unwrap_or(METADATA), Arc::clone(self.clock))?;
+    fn machine(&self, stand_in: Option<&str>, signs: bool) -> Result<Temporary, SetupError> {
+        let metadata = Metadata::new(stand_in.unwrap_or(METADATA), Arc::clone(self.clock))?;
         Ok(Temporary::of_machine(metadata, Arc::clone(self.clock), self.observer(signs)))
     }
 

@@ -14,7 +14,7 @@ use super::section::Section;
 use crate::secret::Secret;
 
 const PROXY_ACCEPTED: &str =
-    "http:// or https://, perhaps USER:PASSWORD@ with other characters percent-encoded, HOST or HOST:PORT, no path";
+    "http://HOST:PORT or https://HOST:PORT, before HOST perhaps USER:PASSWORD@ with special characters percent-encoded";
 const CA_ACCEPTED: &str = "a file of CA certificates in PEM";
 
 /// An HTTP proxy: shown by its host alone.

@@ -159,9 +159,9 @@ fn base(section: &Section<'_>, around: Surroundings<'_>) -> Option<CredentialSou
     let implied = if profile { Word::Profile } else { Word::Auto };
     match given.unwrap_or(implied) {
         Word::Auto if keys => key::read(section, around),
-        _ if keys => contradicts("a key is set beside another source", "the key alone, or source without it"),
+        _ if keys => contradicts("a key is set, and source names another place", "one of them, or source: auto"),
         Word::Environment | Word::CvmRole | Word::TkeOidc if profile => {
-            contradicts("a profile is set beside another source", "source: profile or auto with it")
+            contradicts("a profile is set, and source names another place", "one of them, or source: profile or auto")
         }
         Word::Auto => automatic(section, around),
         Word::Environment => key::of_environment(section, around, true),

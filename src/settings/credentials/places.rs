@@ -54,18 +54,23 @@ pub(super) fn profile(section: &Section<'_>, around: Surroundings<'_>) -> Option
         if fit { Ok(text.to_owned()) } else { Err("not such a name".to_owned()) }
     };
     let profile = section.read("profile", DEFAULT_PROFILE.to_owned(), &accepted, word);
-    let files = match section.entry("profile_file") {
-        Some(entry) => vec![entry.read("a file of profiles that can be read", |text| {
+    let files = if let Some(entry) = section.entry("profile_file") {
+        let path = |text: &str| {
             let path = around.path(&entry, text)?;
             // What is in it is looked at when requests are signed, as it is then.
+            let kind = std::fs::metadata(&path).map_err(|error| format!("cannot be read, {error}"))?;
+            // A pipe would be waited for.
+            if !kind.is_file() {
+                return Err("not a regular file".to_owned());
+            }
             std::fs::File::open(&path).map_err(|error| format!("cannot be read, {error}"))?;
             Ok(path)
-        })?],
-        None => {
-            let named = around.variable(FILE).map(PathBuf::from);
-            let home = around.variable("HOME").map(|home| PathBuf::from(home).join(IN_HOME));
-            named.into_iter().chain(home).chain([PathBuf::from(OF_MACHINE)]).collect()
-        }
+        };
+        vec![entry.read("a file of profiles that can be read", path)?]
+    } else {
+        let named = around.variable(FILE).map(PathBuf::from);
+        let home = around.variable("HOME").map(|home| PathBuf::from(home).join(IN_HOME));
+        named.into_iter().chain(home).chain([PathBuf::from(OF_MACHINE)]).collect()
     };
     (profile.sound && section.is_sound("profile_file")).then_some(ProfilePlaces { files, profile: profile.value })
 }

@@ -36,30 +36,28 @@ pub(super) fn read(section: &Section<'_>) -> Option<Role> {
     if !section.exists() {
         return None;
     }
-    let arn = match section.entry("arn") {
-        Some(entry) => entry.read(ARN_ACCEPTED, arn),
-        None => {
-            if !section.has("arn") {
-                let key = format!("{}.arn", section.key());
-                section.report(Problem::new(ProblemKind::Missing, key, "not set", ARN_ACCEPTED));
-            }
-            None
-        }
-    };
+    if !section.has("arn") {
+        let key = format!("{}.arn", section.key());
+        section.report(Problem::new(ProblemKind::Missing, key, "not set", ARN_ACCEPTED));
+    }
+    let arn = section.entry("arn").and_then(|entry| entry.read(ARN_ACCEPTED, arn));
     let session_name = section.read("session_name", SESSION_NAME.to_owned(), NAME_ACCEPTED, |text| {
         let fit = |c: char| c.is_ascii_alphanumeric() || "=,.@_+-".contains(c);
         let named = (2..=128).contains(&text.len()) && text.chars().all(fit);
         if named { Ok(text.to_owned()) } else { Err("not such a name".to_owned()) }
     });
-    let external_id = match section.entry("external_id") {
-        Some(entry) => Some(entry.read(EXTERNAL_ID_ACCEPTED, |text| {
+    let duration = section.duration("duration", DURATION, DURATIONS);
+    let external_id = section.entry("external_id").map(|entry| {
+        entry.read(EXTERNAL_ID_ACCEPTED, |text| {
             printable(text)?;
             let fits = (2..=128).contains(&text.len());
             if fits { Ok(Secret::new(text)) } else { Err("has another length".to_owned()) }
-        })?),
+        })
+    });
+    let external_id = match external_id {
+        Some(read) => Some(read?),
         None => None,
     };
-    let duration = section.duration("duration", DURATION, DURATIONS);
     let sound = session_name.sound && duration.sound && section.is_sound("external_id");
     sound.then_some(())?;
     Some(Role { arn: arn?, session_name: session_name.value, external_id, duration: duration.value })
