@@ -44,8 +44,8 @@ impl Chain {
                 Ok(credentials) => {
                     let before = self.remember(Some(index));
                     if before != Some(index) {
-                        let news = KeyNews::Found { source: link.name(), expire: credentials.token.is_some() };
-                        (self.observer)(&news);
+                        let expire = matches!(link, Provider::Temporary(_));
+                        (self.observer)(&KeyNews::Found { source: link.name(), expire });
                     }
                     return Ok(credentials);
                 }

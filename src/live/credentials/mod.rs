@@ -194,7 +194,7 @@ pub enum KeyNews<'a> {
     Found {
         /// Which, one of [`SOURCES`].
         source: &'static str,
-        /// Whether its keys expire.
+        /// Whether it tells when its keys expire.
         expire: bool,
     },
 }

@@ -244,6 +244,28 @@ async fn b7_an_account_without_any_keys_starts_tells_what_it_looked_for_and_reco
 }
 
 #[tokio::test]
+async fn an_account_whose_source_tells_no_expiry_any_more_shows_none() {
+    const EXPIRY: &str = "tencent_live_exporter_credentials_expiry_timestamp_seconds";
+    let (machine, folder) = (Issuers::start().await, Folder::new());
+    machine.now(|habits| habits.life = 4);
+    let file = folder.join("credentials");
+    let places = ProfilePlaces { files: vec![file.clone()], profile: "default".into() };
+    let metadata = Some(machine.server.endpoint());
+    let source = CredentialSource::Chain { profile: places, metadata, web_identity: Err(Vec::new()) };
+    let rig = Rig::new().await.with(|settings| settings.accounts[0].credentials = source);
+    rig.world.set_keys(issued(1));
+    let rig = rig.start().await;
+    until("it shows one", async || seen(rig.metrics().await.get(EXPIRY, &[]).is_some(), rig.log())).await;
+    machine.now(|habits| habits.role = None);
+    let Keys { secret_id, secret_key, token } = issued(1);
+    let keys = format!("secret_id={secret_id}\nsecret_key={secret_key}\ntoken={}\n", token.unwrap());
+    std::fs::write(&file, format!("[default]\n{keys}")).unwrap();
+    until("it shows none", async || seen(rig.metrics().await.get(EXPIRY, &[]).is_none(), rig.log())).await;
+    rig.world.publish(rig.ended("room", 10));
+    rig.shows_the_truth().await;
+}
+
+#[tokio::test]
 async fn k5_a_pod_whose_token_cannot_be_read_is_told_so() {
     let (issuers, news, folder) = (Issuers::start().await, News::default(), Folder::new());
     let token = folder.join("token");

@@ -99,7 +99,7 @@ async fn b11_a_private_authority_is_believed_only_where_its_file_is_given() {
 async fn an_account_asks_the_api_and_sts_through_its_proxy_and_believes_its_authority() {
     let (issuers, proxy, authority, folder) =
         (Issuers::start().await, proxy::Proxy::start(Some(ASKED_FOR)).await, Authority::new(), Folder::new());
-    issuers.now(|habits| habits.keys = issued(1));
+    issuers.now(|habits| (habits.keys, habits.life) = (issued(1), 3000));
     let machine = Issuers::start().await;
     let ca = folder.join("ca.pem");
     std::fs::write(&ca, format!("# a comment\n{}{}", authority.pem(), Authority::new().pem())).unwrap();
@@ -130,6 +130,10 @@ async fn an_account_asks_the_api_and_sts_through_its_proxy_and_believes_its_auth
     assert!(connected(api) > 0 && connected(sts) > 0, "{heads:?}");
     assert_eq!(connected(api) + connected(sts), heads.len(), "and nobody else, the metadata service least: {heads:?}");
     assert_eq!((machine.issued(), issuers.issued()), (1, 1));
+    let metrics = rig.metrics().await;
+    let expiry = metrics.get("tencent_live_exporter_credentials_expiry_timestamp_seconds", &[]).unwrap();
+    assert!((expiry - (rig.world.now() + 3000) as f64).abs() < 60.0, "of the keys that the API sees: {expiry}");
+    assert_eq!(rig.own("tencent_live_exporter_credentials_renewals_total", &[("result", "success")]).await, 2);
     rig.tells_nothing();
 }
 
