@@ -20,7 +20,8 @@ use crate::telemetry;
 /// Counts stream disconnects of Tencent Cloud Live (云直播断流记录) for Prometheus.
 ///
 /// Without a command it runs the exporter. Without a config file the environment variables TENCENTCLOUD_SECRET_ID and
-/// TENCENTCLOUD_SECRET_KEY are enough. Every key of the config file can be set by a variable such as
+/// TENCENTCLOUD_SECRET_KEY are enough; without these a profile file, the role of the machine (CVM) and that of the pod
+/// (TKE) are tried. Every key of the config file can be set by a variable such as
 /// TENCENT_LIVE__POLL__INTERVAL; flags win over variables, variables over the file.
 #[expect(clippy::doc_markdown, reason = "clap shows these lines in --help, where backticks are noise")]
 #[derive(Debug, Parser)]

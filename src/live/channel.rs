@@ -61,7 +61,7 @@ pub(super) struct Channel {
     api_time: Mutex<Option<ApiTime>>,
 }
 
-/// A request, but for its signature.
+/// A request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Call<'a> {
     /// `X-TC-Action`
@@ -70,23 +70,17 @@ pub(super) struct Call<'a> {
     pub(super) region: Option<&'a str>,
     /// The body, in JSON.
     pub(super) body: &'a str,
+    /// What signs it; nothing where what stands in the body vouches for it.
+    pub(super) key: Option<&'a Credentials>,
+    /// What in the body is a secret.
+    pub(super) secret: Option<&'a Secret>,
 }
 
-/// Who vouches for a request.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Signer<'a> {
-    /// A key.
-    Key(&'a Credentials),
-    /// Nobody: what stands in the body does, and is as secret as a key.
-    Body(&'a Secret),
-}
-
-impl Signer<'_> {
+impl Call<'_> {
+    /// `text` without any secret of this request in it.
     fn blot_out(&self, text: &str) -> String {
-        match self {
-            Self::Key(credentials) => credentials.blot_out(text),
-            Self::Body(token) => blot_out(text, [*token]),
-        }
+        let of_key = self.key.into_iter().flat_map(Credentials::secrets);
+        blot_out(text, of_key.chain(self.secret))
     }
 }
 
@@ -134,15 +128,15 @@ impl Channel {
     }
 
     /// Sends one request and opens its answer.
-    pub(super) async fn exchange<T>(&self, call: Call<'_>, signer: Signer<'_>, decode: Decode<T>) -> Exchange<T> {
+    pub(super) async fn exchange<T>(&self, call: Call<'_>, decode: Decode<T>) -> Exchange<T> {
         let started = self.clock.elapsed();
-        let headers = self.headers(call, signer, self.now());
+        let headers = self.headers(call, self.now());
         let request = self.http.post(self.endpoint.url.clone()).headers(headers).body(call.body.to_owned());
         let sent = request.send().await;
         let dated = sent.as_ref().is_ok_and(|response| self.learn_time(response.headers(), started));
         let mut request_id = None;
         let result = match sent {
-            Ok(response) => self.answer(call.action, response, signer, decode, &mut request_id).await,
+            Ok(response) => self.answer(call, response, decode, &mut request_id).await,
             Err(error) => Err(self.transport_error(call.action, error)),
         };
         if let Err(error) = &result {
@@ -152,7 +146,7 @@ impl Channel {
     }
 
     /// The headers of one request, signature included.
-    fn headers(&self, call: Call<'_>, signer: Signer<'_>, at: UnixSeconds) -> HeaderMap {
+    fn headers(&self, call: Call<'_>, at: UnixSeconds) -> HeaderMap {
         let text =
             |text: &str| HeaderValue::from_str(text).expect("what goes into headers was checked to be printable");
         let secret = |value: &str| {
@@ -170,7 +164,7 @@ impl Channel {
         if let Some(region) = call.region {
             headers.insert(HeaderName::from_static("x-tc-region"), text(region));
         }
-        let Signer::Key(credentials) = signer else {
+        let Some(credentials) = call.key else {
             headers.insert(AUTHORIZATION, HeaderValue::from_static(UNSIGNED));
             return headers;
         };
@@ -196,12 +190,12 @@ impl Channel {
 
     async fn answer<T>(
         &self,
-        action: &'static str,
+        call: Call<'_>,
         response: reqwest::Response,
-        signer: Signer<'_>,
         decode: Decode<T>,
         request_id: &mut Option<String>,
     ) -> Result<T, CallError> {
+        let action = call.action;
         let status = response.status();
         let host = || self.peer.clone();
         if status.is_redirection() {
@@ -210,7 +204,7 @@ impl Channel {
             return Err(CallError::Redirect { action, host: host(), target });
         }
         if status != reqwest::StatusCode::OK {
-            let sample = if self.service.discreet { NOT_SHOWN.to_owned() } else { sample(response, signer).await };
+            let sample = if self.service.discreet { NOT_SHOWN.to_owned() } else { sample(response, call).await };
             return Err(CallError::Status { action, host: host(), status: status.as_u16(), sample });
         }
         let body = match transport::read(response, self.service.body_bytes).await {
@@ -230,7 +224,7 @@ impl Channel {
             }
             // Errors quote the body, so one that quotes our own request is read again without the secrets.
             Err(error) => {
-                let blotted = Zeroizing::new(signer.blot_out(&body));
+                let blotted = Zeroizing::new(call.blot_out(&body));
                 let error = open(&blotted).err().unwrap_or(error);
                 Err(if self.service.discreet { error.without_quotes() } else { error })
             }
@@ -250,9 +244,9 @@ impl Channel {
 }
 
 /// The start of a body, printable and without secrets. One that breaks off does not change what the status says.
-async fn sample(response: reqwest::Response, signer: Signer<'_>) -> String {
+async fn sample(response: reqwest::Response, call: Call<'_>) -> String {
     let sample = match transport::read(response, 4 * SAMPLE_BYTES).await {
-        Ok(Body::Whole(body) | Body::Cut(body)) => signer.blot_out(&String::from_utf8_lossy(&body)),
+        Ok(Body::Whole(body) | Body::Cut(body)) => call.blot_out(&String::from_utf8_lossy(&body)),
         Err(_) => String::new(),
     };
     text::printable(&sample, SAMPLE_BYTES)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustls::RootCertStore;
 
-use super::channel::{Call, Channel, Decode, Service, Signer, Way};
+use super::channel::{Call, Channel, Decode, Service, Way};
 use super::codes::Retry;
 use super::credentials::{Credentials, Provider};
 use super::error::CallError;
@@ -150,8 +150,8 @@ impl Client {
             let credentials = self.options.credentials.current().await;
             let credentials = credentials.map_err(|source| CallError::Credentials { action, source })?;
             self.patience.turn().await;
-            let call = Call { action, region: None, body: &body };
-            let tried = self.channel.exchange(call, Signer::Key(&credentials), decode).await;
+            let call = Call { action, region: None, body: &body, key: Some(&credentials), secret: None };
+            let tried = self.channel.exchange(call, decode).await;
             let retry_in = match &tried.result {
                 Err(error) if self.patience.lasts_beyond(attempt) => match error.retry() {
                     Retry::Pause => Some(self.patience.pause_after(attempt)),

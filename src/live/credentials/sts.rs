@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::issued::{self, Issued};
 use super::{Credentials, CredentialsError, Provider, file};
 use crate::clock::{Clock, UnixSeconds};
-use crate::live::channel::{Call, Channel, Decode, Service, Signer, Way};
+use crate::live::channel::{Call, Channel, Decode, Service, Way};
 use crate::live::codes::Retry;
 use crate::live::error::CallError;
 use crate::live::pacing::Patience;
@@ -145,11 +145,13 @@ impl Sts {
             parameters["ExternalId"] = external_id.expose().into();
         }
         let body = Zeroizing::new(parameters.to_string());
-        let call = Call { action: ASSUME_ROLE, region: Some(REGION), body: &body };
+        let secret = role.external_id.as_ref();
         let mut asking = Asking::default();
         loop {
             let credentials = base.current().await?;
-            let tried = self.channel.exchange(call, Signer::Key(&credentials), LENT).await;
+            let key = Some(&credentials);
+            let call = Call { action: ASSUME_ROLE, region: Some(REGION), body: &body, key, secret };
+            let tried = self.channel.exchange(call, LENT).await;
             match tried.result {
                 Ok(lent) => return self.issued(lent),
                 Err(error) if error.retry() == Retry::Renew && error.kind() != "clock" => {
@@ -180,10 +182,11 @@ impl Sts {
             "DurationSeconds": WEB_DURATION.as_secs(),
         });
         let body = Zeroizing::new(parameters.to_string());
-        let call = Call { action: ASSUME_ROLE_WITH_WEB_IDENTITY, region: Some(&who.region), body: &body };
+        let (action, region, secret) = (ASSUME_ROLE_WITH_WEB_IDENTITY, Some(who.region.as_str()), Some(&token));
+        let call = Call { action, region, body: &body, key: None, secret };
         let mut asking = Asking::default();
         loop {
-            let tried = self.channel.exchange(call, Signer::Body(&token), LENT).await;
+            let tried = self.channel.exchange(call, LENT).await;
             match tried.result {
                 Ok(lent) => return self.issued(lent),
                 Err(error) => self.ask_again(error, tried.dated, &mut asking).await?,
