@@ -142,7 +142,7 @@ async fn without_credentials_it_runs_and_says_where_it_has_looked_for_them() {
     for part in [
         "no credentials: no source has any; looked for environment: TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY",
         "TKE OIDC: TKE_REGION, TKE_PROVIDER_ID, TKE_WEB_IDENTITY_TOKEN_FILE, TKE_ROLE_ARN not set",
-        "profile file: there is no file /nowhere/.tencentcloud/credentials or /etc/tencentcloud/credentials",
+        "profile file: no file can be seen at /nowhere/.tencentcloud/credentials or /etc/tencentcloud/credentials",
         "CVM role: the metadata service metadata.tencentyun.com does not answer",
     ] {
         assert!(last_line(&ended).contains(part), "{part} is not in\n{}", ended.stderr);

@@ -70,8 +70,8 @@ pub enum CredentialsError {
         /// Why.
         source: std::io::Error,
     },
-    /// There is no profile file.
-    #[error("there is no file {looked}")]
+    /// There is no profile file that this program can see.
+    #[error("no file can be seen at {looked}")]
     NoProfileFile {
         /// Where it was looked for.
         looked: String,

@@ -52,7 +52,7 @@ impl ProfileFile {
         for path in &self.places {
             let failed = |error: &std::io::Error| self.broken(path, &error.to_string());
             let stamp = match file::stamp(path) {
-                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => continue,
+                Err(error) if is_absence(error.kind()) => continue,
                 stamp => stamp.map_err(|error| failed(&error))?,
             };
             if let Some(known) = last.as_ref().filter(|known| !anew && (&known.path, known.stamp) == (path, stamp)) {
@@ -71,6 +71,12 @@ impl ProfileFile {
         let (path, profile) = (path.to_owned(), self.profile.clone());
         CredentialsError::ProfileFile { path, profile, problem: problem.to_owned() }
     }
+}
+
+/// Whether a file whose stamp cannot be had is not there, as far as this program can see: the home of another user is
+/// shut to it.
+fn is_absence(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied)
 }
 
 /// The key of the profile called `name` in the text of a file; of a value that is there twice the last one counts.
@@ -125,6 +131,19 @@ mod tests {
                     [ prod ]\n  Secret_Id=AKIDB\n  SECRET_KEY = key=B==\ntoken = t\n";
         assert_eq!(read(text, "default"), Ok(("AKIDA".into(), "keyA".into(), None)));
         assert_eq!(read(text, "prod"), Ok(("AKIDB".into(), "key=B==".into(), Some("t".into()))));
+    }
+
+    #[test]
+    fn a_folder_that_is_shut_is_as_good_as_none() {
+        for (kind, absent) in [
+            (ErrorKind::NotFound, true),
+            (ErrorKind::NotADirectory, true),
+            (ErrorKind::PermissionDenied, true),
+            (ErrorKind::Other, false),
+            (ErrorKind::StaleNetworkFileHandle, false),
+        ] {
+            assert_eq!(is_absence(kind), absent, "{kind:?}");
+        }
     }
 
     #[test]

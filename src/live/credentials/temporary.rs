@@ -182,7 +182,10 @@ impl Temporary {
                     state.failures = state.failures.saturating_add(1);
                     let pause = life::retry_after(state.failures, error.is_refusal(), fastrand::f64());
                     state.wait = Some((now + pause, Arc::clone(&error)));
-                    let tell = told && !(self.one_of_many && error.is_absence() && state.held.is_none());
+                    let alive = state.held.as_ref().is_some_and(|held| now < held.expires_at);
+                    // Of several sources another has its turn now.
+                    let gone = self.one_of_many && error.is_absence() && !alive;
+                    let tell = told && !gone;
                     let first = tell && !state.told;
                     state.told |= tell;
                     (pause, tell, first)

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tencent_live_exporter::clock::{Clock, SystemClock};
 use tencent_live_exporter::live::{Chain, Credentials, KeyFile, ProfileFile, Provider, Temporary};
@@ -14,7 +15,7 @@ use crate::support::bench::everything;
 use crate::support::folder::Folder;
 use crate::support::issuers::{ISSUED_ID, Issuers, ROLES, issued};
 use crate::support::passes::{Passes, SECRET_ID};
-use crate::support::patience::{seen, until};
+use crate::support::patience::{meanwhile, seen, until};
 use crate::support::rig::{self, Rig};
 use crate::support::scripted::{Request, Step};
 
@@ -156,7 +157,7 @@ async fn k5_a_profile_is_read_again_when_its_file_changes_and_the_first_file_the
     assert!(error.ends_with("/second: longer than 65536 bytes"), "{error}");
     std::fs::remove_file(&second).unwrap();
     let error = key().await.unwrap_err().to_string();
-    assert_eq!(error, format!("there is no file {} or {}", first.display(), second.display()));
+    assert_eq!(error, format!("no file can be seen at {} or {}", first.display(), second.display()));
 }
 
 /// A chain of a profile in `folder`, a machine and a pod.
@@ -229,7 +230,7 @@ async fn b7_an_account_without_any_keys_starts_tells_what_it_looked_for_and_reco
         "level=warn",
         "no credentials: no source has any; looked for environment: TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY",
         "TKE OIDC: TKE_REGION, TKE_ROLE_ARN not set",
-        &format!("profile file: there is no file {}", file.display()),
+        &format!("profile file: no file can be seen at {}", file.display()),
         &format!("CVM role: no role is bound to this machine, says the metadata service {}", machine.server.host()),
     ])
     .await;
@@ -261,6 +262,12 @@ async fn an_account_whose_source_tells_no_expiry_any_more_shows_none() {
     let keys = format!("secret_id={secret_id}\nsecret_key={secret_key}\ntoken={}\n", token.unwrap());
     std::fs::write(&file, format!("[default]\n{keys}")).unwrap();
     until("it shows none", async || seen(rig.metrics().await.get(EXPIRY, &[]).is_none(), rig.log())).await;
+    let failures = async || rig.own("tencent_live_exporter_credentials_renewals_total", &[("result", "failure")]).await;
+    let failed = failures().await;
+    assert!(failed >= 1, "there was a time in which the keys lived and could not be renewed");
+    // Longer than the next pause would be.
+    meanwhile(Duration::from_secs(5), async || assert_eq!(failures().await, failed, "nobody needs them any more"))
+        .await;
     rig.world.publish(rig.ended("room", 10));
     rig.shows_the_truth().await;
 }
