@@ -12,6 +12,7 @@ use tencent_live_exporter::sim::Keys;
 
 use super::{News, of_machine, of_pod, of_role};
 use crate::support::bench::everything;
+use crate::support::child::CommandLine;
 use crate::support::folder::Folder;
 use crate::support::issuers::{ISSUED_ID, Issuers, ROLES, issued};
 use crate::support::passes::{Passes, SECRET_ID};
@@ -158,6 +159,42 @@ async fn k5_a_profile_is_read_again_when_its_file_changes_and_the_first_file_the
     std::fs::remove_file(&second).unwrap();
     let error = key().await.unwrap_err().to_string();
     assert_eq!(error, format!("no file can be seen at {} or {}", first.display(), second.display()));
+}
+
+#[tokio::test]
+async fn k4_the_program_itself_finds_the_keys_of_a_profile_and_of_a_pod_and_tells_none_of_them() {
+    let (rig, issuers) = (Rig::new().await, Issuers::start().await);
+    rig.world.publish(rig.ended("room", 10));
+    let endpoint = rig.settings.accounts[0].endpoint.to_string();
+    let once = || {
+        let flags = ["once", "--log.level", "debug", "--state.path", ":memory:"];
+        CommandLine::new(&flags).env("TENCENT_LIVE__ACCOUNTS__0__ENDPOINT", &endpoint)
+    };
+    let proven = async |command: CommandLine, found: &str| {
+        let ended = command.run().await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.stdout.contains("stream=\"room\"") && ended.stderr.contains(found), "{ended:?}");
+        let told = [ended.stdout, ended.stderr].concat();
+        assert!(!told.contains("canary") && !told.contains("AKIDEXAMPLE"), "{told}");
+    };
+    rig.world.set_keys(Keys::new("AKIDEXAMPLE", "canaryPROFILE"));
+    let profile = once().file("credentials", PROFILES).env("TENCENTCLOUD_CREDENTIALS_FILE", "credentials");
+    proven(profile, "source=\"profile file\"").await;
+    rig.world.set_keys(issued(1));
+    let mut pod = once()
+        .file("token", "canaryWEB")
+        .env("TENCENT_LIVE__ACCOUNTS__0__CREDENTIALS__SOURCE", "tke_oidc")
+        .env("TENCENT_LIVE__ACCOUNTS__0__STS_ENDPOINT", &issuers.server.endpoint());
+    for (name, value) in [
+        ("TKE_REGION", "ap-guangzhou"),
+        ("TKE_PROVIDER_ID", "cls-tests"),
+        ("TKE_WEB_IDENTITY_TOKEN_FILE", "token"),
+        ("TKE_ROLE_ARN", "qcs::cam::uin/1:roleName/pod"),
+    ] {
+        pod = pod.env(name, value);
+    }
+    proven(pod, "code=ok").await;
+    assert!(issuers.server.requests()[0].body.contains("canaryWEB"));
 }
 
 /// A chain of a profile in `folder`, a machine and a pod.

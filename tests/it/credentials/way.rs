@@ -84,6 +84,29 @@ async fn k4_a_proxy_that_refuses_or_is_not_there_is_named_without_its_password()
 }
 
 #[tokio::test]
+async fn k4_the_program_itself_never_tells_the_password_of_its_proxy() {
+    let proxy = proxy::Proxy::start(Some("Basic other")).await;
+    let url = format!("http://user:canaryP%40ss@{}", proxy.host());
+    for endpoint in ["https://localhost:1", "http://127.0.0.1:1"] {
+        let ended = CommandLine::new(&["once", "--log.level", "debug", "--state.path", ":memory:"])
+            .env("TENCENTCLOUD_SECRET_ID", rig::SECRET_ID)
+            .env("TENCENTCLOUD_SECRET_KEY", rig::SECRET_KEY)
+            .env("TENCENT_LIVE__ACCOUNTS__0__ENDPOINT", endpoint)
+            .env("TENCENT_LIVE__ACCOUNTS__0__PROXY", &url)
+            .run()
+            .await;
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let told = [ended.stdout, ended.stderr].concat();
+        assert!(told.contains(&format!("through the proxy {}", proxy.host())), "{told}");
+        // As it is set, as it is meant, and as it is sent.
+        for secret in ["canary", "P@ss", "P%40ss", ASKED_FOR.trim_start_matches("Basic ")] {
+            assert!(!told.contains(secret), "{secret}: {told}");
+        }
+    }
+    assert!(proxy.heads().iter().all(|head| head.contains(ASKED_FOR)), "it is sent to the proxy");
+}
+
+#[tokio::test]
 async fn b11_a_private_authority_is_believed_only_where_its_file_is_given() {
     let (api, authority) = (Scripted::start([Step::ok(EMPTY)]).await, Authority::new());
     let address = tls_before(api.host().parse().unwrap(), &authority.server()).await;
