@@ -334,6 +334,7 @@ fn client(
     let (name, calls) = (account.name.clone(), Arc::clone(metrics));
     let observer: live::Observer = Arc::new(move |call: &live::CallReport| {
         calls.api_request(&name, call.action, call.code, call.took);
+        calls.api_pace(&name, call.requests_per_second);
         let request_id = call.request_id.as_deref().unwrap_or("");
         tracing::debug!(
             account = name,
@@ -345,6 +346,7 @@ fn client(
         );
     });
     let rate = settings.poll.max_requests_per_second;
+    metrics.api_pace(&account.name, rate);
     let mut options = ClientOptions::new(account.endpoint.to_string(), provider, rate, Arc::clone(clock), observer);
     options.proxy = credentials::proxy(account).map_err(failed)?;
     credentials::add_roots(account, &mut options.roots);

@@ -12,7 +12,7 @@ mod slice;
 
 pub use group::{CORRECTION_SECONDS, Group, Growth};
 pub use pass::{Bounds, Pass, Progress, Reading, Tally, Unsettled, Whole};
-pub use slice::{CROWDED, SliceCount, SliceId, Slices, cover};
+pub use slice::{CAP, CROWDED, SliceCount, SliceId, Slices, cover, next_border};
 
 pub use query::{BrokenRow, FULL_PAGE, Filter, Page, Query, Row, Window};
 

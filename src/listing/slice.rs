@@ -9,9 +9,14 @@ use std::collections::BTreeMap;
 use super::query::Window;
 use crate::clock::UnixSeconds;
 
-/// Counts of this many rows or more are not compared: the API answers for at most 10,000 rows (page 267/33186) and may
-/// stop counting there.
+/// The API answers for at most so many rows (page 267/33186), and may stop counting there.
+pub const CAP: u64 = 10_000;
+
+/// From so many rows on a count is not believed by itself: only if the halves of its window come to it together.
 pub const CROWDED: u64 = 9_000;
+
+/// A count that no window has: the API refuses to answer for so many rows.
+const REFUSED: u64 = 1 << 62;
 
 /// Slices a sweep starts from are between 2^6 s (about a minute) and 2^16 s (18 hours) long.
 const LEVELS: std::ops::RangeInclusive<u8> = 6..=16;
@@ -46,20 +51,31 @@ impl SliceId {
 pub struct SliceCount {
     /// `TotalNum` of that listing.
     pub total: u64,
-    /// Whether a row had not ended yet: such a row changes without changing the count.
-    pub unfinished: bool,
+    /// Whether it may come to hold something else without another count: a row had not ended yet, or the API may have
+    /// stopped counting.
+    pub restless: bool,
 }
 
 impl SliceCount {
-    /// Whether the count is too high to be compared.
+    /// Of a slice that the API does not count for us.
+    pub const UNCOUNTED: Self = Self { total: REFUSED, restless: true };
+
+    /// Whether there is no count to ask for.
     #[must_use]
-    pub fn crowded(self) -> bool {
-        self.total >= CROWDED
+    pub fn is_uncounted(self) -> bool {
+        self.total >= REFUSED
     }
 }
 
 /// The remembered slices of one listing scope.
 pub type Slices = BTreeMap<SliceId, SliceCount>;
+
+/// The first second of the shortest slice that begins at `at` or later.
+#[must_use]
+pub fn next_border(at: UnixSeconds) -> UnixSeconds {
+    let unit = *LEVELS.start();
+    (at.saturating_add((1 << unit) - 1) >> unit) << unit
+}
 
 /// The fewest slices that cover `from` up to, not including, `until`, in order of time. The start is rounded down to
 /// a multiple of 4096 s, so that the same slices come again for about an hour, but never below `floor`; the end is
@@ -68,7 +84,7 @@ pub type Slices = BTreeMap<SliceId, SliceCount>;
 pub fn cover(from: UnixSeconds, until: UnixSeconds, floor: UnixSeconds) -> Vec<SliceId> {
     let down = |at: UnixSeconds, level: u8| (at >> level) << level;
     let unit = *LEVELS.start();
-    let floor = down(floor.saturating_add((1 << unit) - 1), unit);
+    let floor = next_border(floor);
     let mut at = down(from, 12).max(floor);
     let until = down(until, unit);
     let mut slices = Vec::new();

@@ -26,7 +26,7 @@ const MOST_DOMAIN_PAGES: u32 = 100;
 const MOST_DOMAINS: usize = (MOST_DOMAIN_PAGES * FULL_PAGE) as usize;
 
 /// One HTTP exchange with the API, or the attempt at one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CallReport {
     /// The action called, one of [`super::ACTIONS`].
     pub action: &'static str,
@@ -40,6 +40,8 @@ pub struct CallReport {
     pub attempt: u32,
     /// How long until the next attempt; absent when this was the last.
     pub retry_in: Option<Duration>,
+    /// The account's pace from now on, in requests per second: lower than what was set where the API throttles.
+    pub requests_per_second: f64,
 }
 
 /// Who is told of every exchange.
@@ -152,6 +154,9 @@ impl Client {
             self.patience.turn().await;
             let call = Call { action, region: None, body: &body, key: Some(&credentials), secret: None };
             let tried = self.channel.exchange(call, decode).await;
+            if tried.result.as_ref().is_err_and(CallError::is_throttled) {
+                self.patience.throttled();
+            }
             let retry_in = match &tried.result {
                 Err(error) if self.patience.lasts_beyond(attempt) => match error.retry() {
                     Retry::Pause => Some(self.patience.pause_after(attempt)),
@@ -167,6 +172,7 @@ impl Client {
                 request_id: tried.request_id,
                 attempt,
                 retry_in,
+                requests_per_second: self.patience.allowed(),
             });
             let Some(pause) = retry_in else { return tried.result };
             tokio::time::sleep(pause).await;

@@ -157,6 +157,12 @@ impl CallError {
         self.retry() == Retry::Pause
     }
 
+    /// Whether the API was asked too often, by this account or by others that share what it may ask.
+    #[must_use]
+    pub fn is_throttled(&self) -> bool {
+        self.kind() == "throttled" && self.is_retryable()
+    }
+
     /// Whether the API turned this account away: its credentials, its permissions or the state of its service. Only
     /// someone's doing changes that, so wait a minute or more before the next call.
     #[must_use]

@@ -115,6 +115,8 @@ families! {
         "Responses that contradicted themselves and were asked for again.";
     INCOMPLETE_LISTINGS: Counter "tencent_live_exporter_incomplete_listings_total" ["account"]
         "Listings that ended without all of their rows; counted as far as rows were seen together in one response.";
+    API_PACE: Gauge "tencent_live_exporter_api_requests_per_second" ["account"]
+        "Requests per second that the account may make now: as many as poll allows, or fewer where the API throttles.";
     CLOCK_SKEW: Gauge "tencent_live_exporter_clock_skew_seconds" ["account"]
         "The API's clock minus this machine's, in seconds.";
     STATE_COMMIT_DURATION: Histogram "tencent_live_exporter_state_commit_duration_seconds" []

@@ -97,15 +97,17 @@ impl Archive {
 
     /// Takes one event in.
     pub(super) fn push(&mut self, record: Record) -> EventId {
+        let settled = self.by_end.len();
         let id = self.append(record);
-        self.settle();
+        self.settle(settled);
         id
     }
 
     /// Takes `records` in; one sort for all of them.
     pub(super) fn extend(&mut self, records: impl IntoIterator<Item = Record>) -> Vec<EventId> {
+        let settled = self.by_end.len();
         let ids = records.into_iter().map(|record| self.append(record)).collect();
-        self.settle();
+        self.settle(settled);
         ids
     }
 
@@ -122,11 +124,20 @@ impl Archive {
         EventId(id)
     }
 
-    /// Puts the index in order again; cheap where little is out of it.
-    fn settle(&mut self) {
-        if !self.by_end.is_sorted() {
-            self.by_end.sort();
+    /// Puts the index in order again, of which the first `settled` entries are; cheap where the others belong near the end.
+    fn settle(&mut self, settled: usize) {
+        let mut new = self.by_end.split_off(settled);
+        new.sort_unstable();
+        let Some(first) = new.first() else { return };
+        let from = self.by_end.partition_point(|entry| entry < first);
+        let mut late = self.by_end.split_off(from).into_iter().peekable();
+        for entry in new {
+            while let Some(earlier) = late.next_if(|other| *other < entry) {
+                self.by_end.push(earlier);
+            }
+            self.by_end.push(entry);
         }
+        self.by_end.extend(late);
     }
 
     fn entry(&mut self, id: u32, start: UnixSeconds, end: UnixSeconds) -> Entry {

@@ -203,6 +203,7 @@ fn the_books_of_version_1_go_on_where_they_were() {
                         x'72ff00', 60, column2, '推流链路网络异常', '-', column3, '1*2', 130, column4
                  FROM (VALUES (7, 120, 61, 1), (9, 4000, NULL, 0));
              ALTER TABLE series DROP COLUMN returned_at;
+             ALTER TABLE slice RENAME COLUMN restless TO unfinished;
              ALTER TABLE series DROP COLUMN active_at;
              PRAGMA user_version = 1",
         )
@@ -226,7 +227,7 @@ fn the_books_of_version_1_go_on_where_they_were() {
     assert_eq!((total(&books), of_domain.disconnects[reason], of_domain.excluded[reason]), (400, 402, 2));
     let version = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
     let connection = rusqlite::Connection::open(&file).unwrap();
-    assert_eq!(connection.query_row("PRAGMA user_version", [], version), Ok(4));
+    assert_eq!(connection.query_row("PRAGMA user_version", [], version), Ok(5));
     let hours = "SELECT group_concat(width || ':' || slot || ':' || records) FROM (SELECT * FROM record_sum ORDER BY width, slot)";
     assert_eq!(connection.query_row(hours, [], |row| row.get(0)), Ok("3600:0:1,3600:1:1,28800:0:2".to_owned()));
 }
@@ -368,7 +369,7 @@ fn d10_forgetting_takes_what_is_below_the_floor_and_nothing_else() {
         (first..).zip(ends).map(|(n, end)| (key(n), account.to_owned(), Group::new(vec![fact(end)]))).collect()
     };
     let slices = |index: &[i64]| -> Vec<(SliceId, SliceCount)> {
-        let count = SliceCount { total: 3, unfinished: false };
+        let count = SliceCount { total: 3, restless: false };
         index.iter().map(|index| (SliceId { level: 6, index: *index }, count)).collect()
     };
     let progress = |account: &str| ScopeProgress {
@@ -478,7 +479,7 @@ impl Expected {
         let name = |n: usize| (n > 0).then(|| Name::new(vec![b'n', 0xff, u8::try_from(n).unwrap()]));
         let scope = Filter { domain: name(change.scope % 2), app: name(change.scope / 2), stream: None };
         let slice = SliceId { level: 6, index: change.slice };
-        let count = SliceCount { total: change.times, unfinished: change.baseline };
+        let count = SliceCount { total: change.times, restless: change.baseline };
         let known: &mut ScopeBooks = books.scopes.entry(scope.clone()).or_default();
         known.watermark = known.watermark.max(Some(change.end));
         known.slices.insert(slice, count);

@@ -103,9 +103,9 @@ fn accounts(connection: &Connection) -> Result<BTreeMap<String, AccountBooks>, L
         Ok(())
     })?;
     let mut slices: HashMap<i64, Vec<(SliceId, SliceCount)>> = HashMap::new();
-    each(connection, "SELECT scope, level, slice_index, total, unfinished FROM slice", |row| {
+    each(connection, "SELECT scope, level, slice_index, total, restless FROM slice", |row| {
         let id = SliceId { level: row.get(1)?, index: row.get(2)? };
-        let count = SliceCount { total: unsigned(row, 3)?, unfinished: row.get(4)? };
+        let count = SliceCount { total: unsigned(row, 3)?, restless: row.get(4)? };
         slices.entry(row.get(0)?).or_default().push((id, count));
         Ok(())
     })?;

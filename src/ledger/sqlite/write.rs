@@ -1,5 +1,7 @@
 //! From a posting to rows, in one transaction.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension as _, ToSql, Transaction, TransactionBehavior, params};
 
 use super::sqlite;
@@ -7,6 +9,9 @@ use crate::clock::UnixSeconds;
 use crate::ledger::{DURATION_BOUNDS, DomainAdd, LedgerError, Posting, Record, Revision, ScopeProgress, SeriesAdd};
 use crate::listing::{CORRECTION_SECONDS, Filter, Group};
 use crate::session::{Name, PushSession};
+
+/// Seconds of the spans in which records are summed up.
+const SUM_WIDTHS: [i64; 2] = [3600, 28_800];
 
 pub(super) fn posting(connection: &mut Connection, posting: &Posting) -> Result<(), LedgerError> {
     let write = || {
@@ -26,9 +31,7 @@ fn rows(tx: &Transaction<'_>, posting: &Posting) -> rusqlite::Result<()> {
         )?;
     }
     groups(tx, posting)?;
-    for record in &posting.records {
-        new_record(tx, record)?;
-    }
+    records(tx, &posting.records)?;
     for revision in &posting.revisions {
         revise(tx, revision)?;
     }
@@ -66,7 +69,27 @@ fn accounted(group: &Group) -> Vec<u8> {
     group.accounted().iter().flat_map(|fact| fact.to_bytes()).collect()
 }
 
-fn new_record(tx: &Transaction<'_>, record: &Record) -> rusqlite::Result<()> {
+/// Adds records, and to how many there are by hour, by third of a day and by kind: once for all that ended together.
+fn records(tx: &Transaction<'_>, records: &[Record]) -> rusqlite::Result<()> {
+    let mut sums: BTreeMap<(i64, i64, i64), i64> = BTreeMap::new();
+    for record in records {
+        let kind = new_record(tx, record)?;
+        for width in SUM_WIDTHS {
+            *sums.entry((width, record.session.end / width, kind)).or_default() += 1;
+        }
+    }
+    for ((width, slot, kind), records) in sums {
+        tx.prepare_cached(
+            "INSERT INTO record_sum (width, slot, kind, records) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (width, slot, kind) DO UPDATE SET records = records + excluded.records",
+        )?
+        .execute(params![width, slot, kind, records])?;
+    }
+    Ok(())
+}
+
+/// Adds a record; its kind.
+fn new_record(tx: &Transaction<'_>, record: &Record) -> rusqlite::Result<i64> {
     let session = &record.session;
     let kind = kind(tx, &record.account, session)?;
     let stream = stream(tx, &session.stream)?;
@@ -88,7 +111,7 @@ fn new_record(tx: &Transaction<'_>, record: &Record) -> rusqlite::Result<()> {
         record.group.0,
         record.fact.to_bytes(),
     ])?;
-    Ok(())
+    Ok(kind)
 }
 
 fn revise(tx: &Transaction<'_>, revision: &Revision) -> rusqlite::Result<()> {
@@ -261,9 +284,9 @@ fn scope(tx: &Transaction<'_>, scope: &ScopeProgress) -> rusqlite::Result<()> {
         .query_row(params![scope.account, bytes(domain), bytes(app), scope.progress.reached], |row| row.get(0))?;
     for (slice, count) in &scope.progress.remember {
         tx.prepare_cached(
-            "INSERT OR REPLACE INTO slice (scope, level, slice_index, total, unfinished) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT OR REPLACE INTO slice (scope, level, slice_index, total, restless) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute(params![id, slice.level, slice.index, signed(count.total), count.unfinished])?;
+        .execute(params![id, slice.level, slice.index, signed(count.total), count.restless])?;
     }
     for slice in &scope.progress.forget {
         tx.prepare_cached("DELETE FROM slice WHERE scope = ?1 AND level = ?2 AND slice_index = ?3")?

@@ -9,6 +9,9 @@ use crate::planted::{Bug, planted};
 /// A window is split into about this many rows a part, so that most parts fit one response at once.
 const ROWS_PER_PART: u64 = 75;
 
+/// Up to so many rows are listed again where a count has changed; among more, the halves are asked which of them it is.
+const FEW_ROWS: u64 = 1_000;
+
 /// Most parts of one split: a wrong `TotalNum` must not cost thousands of requests.
 const MOST_PARTS: u64 = 256;
 
@@ -23,8 +26,10 @@ impl Pass {
         let Some((asked, query, repeats)) = self.asked.take() else { return false };
         match asked {
             Asked::Task(Task::Span { window, .. }) if window.start < window.end => self.split(window, 0),
-            Asked::Task(Task::Slice { id, .. }) if id.level > 0 => self.descend(id, CROWDED),
+            Asked::Task(Task::Slice { id, .. }) if id.level > 0 => self.descend(id, None),
             Asked::Task(Task::Doubt { part, part_total, .. }) => self.divide(*part, part_total),
+            // Then they are not counted, which is on the safe side.
+            Asked::Task(Task::Seam(_)) => {}
             Asked::Task(_) if query.filter == self.scope && self.answers == 0 => {
                 self.asked = Some((asked, query, repeats));
                 return false;
@@ -38,8 +43,8 @@ impl Pass {
         match task {
             Task::Slice { id, in_full: false, parent } if self.compare && slices.contains_key(&id) => {
                 let same = slices.get(&id).is_some_and(|count| {
-                    let ended = !count.unfinished || planted(Bug::UnfinishedNotAskedAgain);
-                    count.total == total && ended
+                    let settled = !count.restless || planted(Bug::UnfinishedNotAskedAgain);
+                    count.total == total && settled
                 });
                 if same || planted(Bug::SliceCountNotCompared) {
                     self.resolved(total);
@@ -49,6 +54,10 @@ impl Pass {
                 Reading::default()
             }
             Task::Crowd(crowd) => self.work_crowd(crowd, page),
+            Task::Seam(_) => {
+                self.shown_by_both(total);
+                Reading::default()
+            }
             Task::Doubt { part, part_total, parent, .. } => {
                 let overlapping = (part_total + total) * 2 >= parent.total * 3;
                 if overlapping {
@@ -59,13 +68,15 @@ impl Pass {
                 Reading::default()
             }
             part => {
-                if let Task::Named { .. } = &part {
+                if matches!(part, Task::Named { .. })
+                    || matches!(part, Task::Span { .. }) && verdict != Verdict::Overfull
+                {
                     self.resolved(total);
                 }
                 if let Task::Slice { id, .. } = &part
                     && verdict != Verdict::Overfull
                 {
-                    self.stack.push(Task::Remember { id: *id, total, before: self.marks, halves: None });
+                    self.stack.push(Task::Remember { id: *id, total: Some(total), before: self.marks, halves: None });
                 }
                 match verdict {
                     Verdict::Leaf => self.read(page),
@@ -121,10 +132,20 @@ impl Pass {
     fn divide(&mut self, part: Task, total: u64) {
         match part {
             Task::Span { window, .. } if window.start < window.end => self.split(window, total),
-            Task::Slice { id, .. } if id.level > 0 => self.descend(id, total),
+            Task::Slice { id, .. } if id.level > 0 && total > FEW_ROWS => self.descend(id, Some(total)),
+            Task::Slice { id, .. } if id.level > 0 => {
+                self.stack.push(Task::Remember { id, total: Some(total), before: self.marks, halves: Some(0) });
+                self.split(id.window(), total);
+            }
             part => {
-                if let Task::Slice { id, .. } = &part {
-                    self.stack.push(Task::Remember { id: *id, total, before: self.marks, halves: None });
+                match &part {
+                    Task::Slice { id, .. } => self.stack.push(Task::Remember {
+                        id: *id,
+                        total: Some(total),
+                        before: self.marks,
+                        halves: None,
+                    }),
+                    _ => self.resolved(total),
                 }
                 let (window, filter) = self.extent(&part);
                 self.stack.push(Task::Crowd(Box::new(Crowd::new(window, filter, total))));
@@ -134,7 +155,9 @@ impl Pass {
 
     fn extent(&self, task: &Task) -> (Window, Filter) {
         match task {
-            Task::Span { window, .. } | Task::Doubt { rest: window, .. } => (*window, self.scope.clone()),
+            Task::Span { window, .. } | Task::Doubt { rest: window, .. } | Task::Seam(window) => {
+                (*window, self.scope.clone())
+            }
             Task::Slice { id, .. } | Task::Remember { id, .. } => (id.window(), self.scope.clone()),
             Task::Named { window, filter } => (*window, filter.clone()),
             Task::Parts { .. } => unreachable!("a marker is never listed"),
@@ -144,13 +167,18 @@ impl Pass {
     }
 
     /// Puts the halves of a slice up, to be remembered with `total` once both are listed. `total` was asked for before
-    /// them, so what arrives while they are listed makes the next comparison fail, on the safe side.
-    pub(super) fn descend(&mut self, id: SliceId, total: u64) {
-        // A count that has stopped counting says nothing about its halves.
-        let halves = (total < CROWDED).then_some(0);
-        self.stack.push(Task::Remember { id, total, before: self.marks, halves });
-        let parent = Some(Parent { window: id.window(), total, depth: self.stack.len() });
-        for half in id.halves().into_iter().flatten().rev() {
+    /// them, so what arrives while they are listed makes the next comparison fail, on the safe side. None: the API refuses
+    /// to count so many rows.
+    pub(super) fn descend(&mut self, id: SliceId, total: Option<u64>) {
+        self.stack.push(Task::Remember { id, total, before: self.marks, halves: total.map(|_| 0) });
+        let parent = Some(Parent { window: id.window(), total: total.unwrap_or(CROWDED), depth: self.stack.len() });
+        let [early, late] = id.halves().expect("a second is never divided");
+        if total.is_some_and(|total| total >= CROWDED) {
+            // As every window is asked for with a second more on either side, both show the two seconds where they meet.
+            let seam = Window { start: late.window().start, end: early.window().end };
+            self.stack.push(Task::Seam(seam));
+        }
+        for half in [late, early] {
             self.stack.push(Task::Slice { id: half, parent, in_full: false });
         }
     }
@@ -162,15 +190,18 @@ impl Pass {
         let border = |part: u64| window.start + i64::try_from(part * seconds / parts).unwrap_or(i64::MAX);
         for part in (0..parts).rev() {
             let part = Window { start: border(part), end: border(part + 1) - 1 };
-            self.stack.push(Task::Reached(part.end));
+            if self.reaches {
+                self.stack.push(Task::Reached(part.end));
+            }
             self.stack.push(Task::Span { window: part, parent: Some(parent) });
         }
     }
 
     fn crowd_instead_of_parts(&mut self, parent: Parent) {
         self.stack.truncate(parent.depth);
-        if let Some(Task::Remember { halves, .. }) = self.stack.last_mut() {
-            *halves = None;
+        match self.stack.last_mut() {
+            Some(Task::Remember { id, halves, .. }) if id.window() == parent.window => *halves = None,
+            _ => self.resolved(parent.total),
         }
         self.stack.push(Task::Crowd(Box::new(Crowd::new(parent.window, self.scope.clone(), parent.total))));
     }

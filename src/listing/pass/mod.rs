@@ -18,7 +18,7 @@ use self::confirmation::Confirmation;
 pub use self::confirmation::{Unsettled, Whole};
 use super::crowd::Crowd;
 use super::query::{BrokenRow, FULL_PAGE, Filter, Page, Query, Row, Window};
-use super::slice::{SliceCount, SliceId, Slices};
+use super::slice::{CAP, CROWDED, SliceCount, SliceId, Slices};
 use crate::clock::UnixSeconds;
 use crate::planted::{Bug, planted};
 use crate::session::{GroupId, PushSession};
@@ -110,9 +110,11 @@ enum Task {
     Parts { total: u64, came_to: u64 },
     /// Marker: everything up to here is listed.
     Reached(UnixSeconds),
-    /// Marker: this slice is listed; `total` was asked for before its rows were. `halves` is what its halves came to, if
-    /// they were asked instead of it.
-    Remember { id: SliceId, total: u64, before: Marks, halves: Option<u64> },
+    /// Count what the windows of both halves of a crowded slice show.
+    Seam(Window),
+    /// Marker: this slice is listed; `total` was asked for before its rows were, unless the API refuses to tell. `halves` is
+    /// what its halves or parts came to, if they were asked instead of it.
+    Remember { id: SliceId, total: Option<u64>, before: Marks, halves: Option<u64> },
 }
 
 /// What a response is worth.
@@ -156,6 +158,8 @@ pub struct Pass {
     scope: Filter,
     bounds: Bounds,
     compare: bool,
+    /// Whether it tells how far it has come.
+    reaches: bool,
     stack: Vec<Task>,
     confirmations: Vec<Confirmation>,
     /// Groups that were or are going to be confirmed.
@@ -175,7 +179,7 @@ impl Pass {
         let tasks = |window: Window| [Task::Span { window, parent: None }, Task::Reached(window.end)];
         let mut stack: Vec<Task> = windows.into_iter().flat_map(tasks).collect();
         stack.reverse();
-        Self::new(scope, stack, bounds, false)
+        Self { reaches: true, ..Self::new(scope, stack, bounds, false) }
     }
 
     /// Goes over `slices`; those whose count is the remembered one are left alone if `compare` says so.
@@ -190,6 +194,7 @@ impl Pass {
             scope,
             bounds,
             compare,
+            reaches: false,
             stack,
             confirmations: Vec::new(),
             confirmed: BTreeSet::new(),
@@ -229,13 +234,13 @@ impl Pass {
         while let Some(task) = self.stack.pop() {
             let (window, filter, page, page_size) = match &task {
                 Task::Span { window, .. } => (*window, self.scope.clone(), 1, FULL_PAGE),
-                Task::Doubt { rest, .. } => (*rest, self.scope.clone(), 1, 1),
+                Task::Doubt { rest, .. } | Task::Seam(rest) => (*rest, self.scope.clone(), 1, 1),
                 Task::Named { window, filter } => (*window, filter.clone(), 1, FULL_PAGE),
                 Task::Crowd(crowd) => (crowd.window, crowd.filter.clone(), crowd.next_page(), FULL_PAGE),
                 Task::Slice { id, in_full, .. } => {
                     let remembered = slices.get(id).copied();
-                    if let (Some(count), Some(_)) = (remembered.filter(|count| count.crowded()), id.halves()) {
-                        self.descend(*id, count.total);
+                    if remembered.is_some_and(SliceCount::is_uncounted) && id.halves().is_some() {
+                        self.descend(*id, None);
                         continue;
                     }
                     let count_only = self.compare && remembered.is_some() && !in_full;
@@ -326,6 +331,17 @@ impl Pass {
         }
     }
 
+    /// Takes what both halves of a slice have shown off what they come to.
+    fn shown_by_both(&mut self, total: u64) {
+        let whole = self.stack.iter_mut().rev().find_map(|task| match task {
+            Task::Remember { halves, .. } => halves.as_mut(),
+            _ => None,
+        });
+        if let Some(sum) = whole {
+            *sum = sum.saturating_sub(total);
+        }
+    }
+
     fn complete_markers(&mut self) {
         let is_marker = |task: &mut Task| matches!(task, Task::Reached(_) | Task::Remember { .. } | Task::Parts { .. });
         while let Some(marker) = self.stack.pop_if(is_marker) {
@@ -339,22 +355,29 @@ impl Pass {
             Task::Reached(end) => self.progress.reached = Some(*end),
             // A part has shown less than it has, or there are names that no page has shown.
             Task::Parts { total, came_to } if came_to < total => self.mark_incomplete(),
-            Task::Remember { id, total, before, halves } => {
-                if halves.is_some_and(|halves| halves < *total) && !planted(Bug::HalvesNotCompared) {
-                    // A half has shown less than it has. Its slice would look complete by its count for ever after.
-                    self.marks.incomplete += 1;
-                    self.tally.repeated_listings += 1;
-                }
-                self.resolved(*total);
-                if self.marks.incomplete == before.incomplete {
-                    let unfinished = self.marks.unfinished != before.unfinished;
-                    self.progress.remember.push((*id, SliceCount { total: *total, unfinished }));
-                } else {
-                    self.progress.forget.push(*id);
-                }
-            }
+            Task::Remember { id, total, before, halves } => self.remember(*id, *total, *before, *halves),
             _ => {}
         }
+    }
+}
+
+impl Pass {
+    fn remember(&mut self, id: SliceId, total: Option<u64>, before: Marks, halves: Option<u64>) {
+        let crowded = total.is_none_or(|total| total >= CROWDED);
+        if !crowded && halves < total && halves.is_some() && !planted(Bug::HalvesNotCompared) {
+            // A half has shown less than it has. Its slice would look complete by its count for ever after.
+            self.marks.incomplete += 1;
+            self.tally.repeated_listings += 1;
+        }
+        self.resolved(total.or(halves).unwrap_or(0));
+        if self.marks.incomplete != before.incomplete {
+            self.progress.forget.push(id);
+            return;
+        }
+        let counted = !crowded || halves == total && total != Some(CAP);
+        let restless = !counted || self.marks.unfinished != before.unfinished;
+        let count = total.map_or(SliceCount::UNCOUNTED, |total| SliceCount { total, restless });
+        self.progress.remember.push((id, count));
     }
 }
 

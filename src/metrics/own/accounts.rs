@@ -30,6 +30,7 @@ pub(super) struct AccountMetrics {
     pub(super) split_windows: IntCounter,
     pub(super) repeated_listings: IntCounter,
     pub(super) incomplete_listings: IntCounter,
+    pub(super) api_pace: Gauge,
     pub(super) clock_skew: Gauge,
     pub(super) domains: Domains,
 }
@@ -143,6 +144,7 @@ impl AccountMetrics {
             split_windows: vectors.split_windows.with_label_values(one),
             repeated_listings: vectors.repeated_listings.with_label_values(one),
             incomplete_listings: vectors.incomplete_listings.with_label_values(one),
+            api_pace: vectors.api_pace.with_label_values(one),
             clock_skew: vectors.clock_skew.with_label_values(one),
             domains: Domains {
                 account: account.to_owned(),
@@ -168,6 +170,7 @@ impl AccountMetrics {
             vectors.split_windows.remove_label_values(one),
             vectors.repeated_listings.remove_label_values(one),
             vectors.incomplete_listings.remove_label_values(one),
+            vectors.api_pace.remove_label_values(one),
             vectors.clock_skew.remove_label_values(one),
         ];
         for kind in Kind::ALL.map(Kind::as_str) {

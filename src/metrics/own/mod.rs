@@ -285,6 +285,11 @@ impl OwnMetrics {
         self.account(account).incomplete_listings.inc_by(n);
     }
 
+    /// Requests per second that the account may make now.
+    pub fn api_pace(&self, account: &str, requests_per_second: f64) {
+        self.account(account).api_pace.set(requests_per_second);
+    }
+
     /// The API's clock minus ours, in seconds.
     pub fn clock_skew(&self, account: &str, seconds: f64) {
         self.account(account).clock_skew.set(seconds);

@@ -40,6 +40,7 @@ pub(super) struct Vectors {
     pub(super) split_windows: IntCounterVec,
     pub(super) repeated_listings: IntCounterVec,
     pub(super) incomplete_listings: IntCounterVec,
+    pub(super) api_pace: GaugeVec,
     pub(super) clock_skew: GaugeVec,
 }
 
@@ -67,6 +68,7 @@ impl Vectors {
             split_windows: int_counter_vec(registry, &names::SPLIT_WINDOWS)?,
             repeated_listings: int_counter_vec(registry, &names::REPEATED_LISTINGS)?,
             incomplete_listings: int_counter_vec(registry, &names::INCOMPLETE_LISTINGS)?,
+            api_pace: registered(registry, GaugeVec::new(opts(&names::API_PACE), names::API_PACE.labels))?,
             clock_skew: registered(registry, GaugeVec::new(opts(&names::CLOCK_SKEW), names::CLOCK_SKEW.labels))?,
         })
     }

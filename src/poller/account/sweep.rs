@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{AccountLoop, PassError, Run, bounds, seconds};
-use crate::listing::{Filter, Kind, Pass, cover};
+use crate::listing::{Filter, Kind, Pass, cover, next_border};
 use crate::live::EventSource;
 
 /// A sweep or an audit under way, over the scopes one after the other.
@@ -63,7 +63,9 @@ impl<S: EventSource> AccountLoop<S> {
             let Some(watermark) = books.and_then(|scope| scope.watermark) else { continue };
             let from = now.min(watermark) - seconds(self.options.pace.sweep_lookback);
             let bounds = bounds(since, now);
-            let slices = cover(from, watermark.min(now), bounds.floor);
+            // The rest is listed by every poll anyway.
+            let until = next_border(watermark - seconds(self.options.pace.overlap)).min(watermark);
+            let slices = cover(from, until.min(now), bounds.floor);
             sweep.current = Some((scope.clone(), Pass::sweep(scope, &slices, bounds, sweep.kind == Kind::Sweep)));
         }
         if let Some(error) = sweep.failure.take() {

@@ -1,6 +1,7 @@
 //! Counting is exact: the production passes, groups, slices and ledger against a small hostile API.
 
 mod harness;
+mod sweeps;
 
 use harness::{Api, By, Counts, Exporter, START, Shown};
 use tencent_live_exporter::listing::{Progress, Whole, Window};

@@ -96,7 +96,7 @@ impl Script {
         });
         self.listed.clone_from(&sessions);
         let slice = SliceId { level: 6, index: self.now >> 6 };
-        let count = SliceCount { total: sessions.len() as u64, unfinished: self.dice.bool() };
+        let count = SliceCount { total: sessions.len() as u64, restless: self.dice.bool() };
         let mut observation = Observation {
             account: account.into(),
             scope: Filter::default(),

@@ -181,6 +181,11 @@ impl EventSource for Source {
                 Err(error) if error.kind() == "clock" && self.patience.lasts_beyond(attempt) && !signed_anew => {
                     (signed_anew, attempt) = (true, attempt + 1);
                 }
+                Err(error) if error.is_throttled() && self.patience.lasts_beyond(attempt) => {
+                    self.patience.throttled();
+                    tokio::time::sleep(self.patience.pause_after(attempt)).await;
+                    attempt += 1;
+                }
                 Err(error) if error.is_retryable() && self.patience.lasts_beyond(attempt) => {
                     tokio::time::sleep(self.patience.pause_after(attempt)).await;
                     attempt += 1;

@@ -405,6 +405,10 @@ def link_problems(dashboard, grafana, exporter, uids, chosen):
     return problems, right
 
 
+# Seconds from the end of a session to where the simulator's last ones are listed.
+LATENESS = 300
+
+
 def followed(url, grafana, variables, exporter, labels=None, row=None):
     """What is wrong with one link to the disconnect records."""
     try:
@@ -419,7 +423,9 @@ def followed(url, grafana, variables, exporter, labels=None, row=None):
         return [f"{address}: the page does not know {sorted(set(asked) - PARAMETERS)}, or it names no time"]
     try:
         get(address)
-        query = urllib.parse.urlencode({name: value for name, value in asked.items() if value})
+        # A disconnect is counted later than it happened, so what a panel counts may have ended before the panel's time.
+        earlier = asked | {"start": str(int(asked["start"]) - LATENESS)}
+        query = urllib.parse.urlencode({name: value for name, value in earlier.items() if value})
         records = json.loads(get(f"{exporter}/api/v1/disconnects?{query}&limit=1")[0])["data"]["disconnects"]
     except urllib.error.HTTPError as error:
         return [f"{address}: {error}"]

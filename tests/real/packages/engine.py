@@ -7,6 +7,7 @@ so that a second run builds only what has changed.
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -50,8 +51,13 @@ class Podman:
         # Where nothing survives a restart of the machine, as Podman wants it; the same in every run, as it wants that, too.
         self.run_root = Path("/run") / f"tencent-live-tests-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
         store = PACKAGES / "storage"
+        # What it keeps names the place it is kept at: in a checkout that was moved it is made anew.
+        place = store / "place"
+        if store.exists() and not (place.exists() and place.read_text() == str(store)):
+            shutil.rmtree(store)
         for folder in (self.run_root, store):
             folder.mkdir(parents=True, exist_ok=True)
+        place.write_text(str(store))
         settings = stage.folder / "containers.conf"
         # runc and cgroupfs, as no systemd manages the groups of this machine; the limits are what a sandbox may allow.
         settings.write_text(
