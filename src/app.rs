@@ -1,6 +1,7 @@
 //! Where the rooms are wired together, and nowhere else.
 
 mod asking;
+mod credentials;
 mod limits;
 mod reload;
 mod temporary;
@@ -22,14 +23,14 @@ pub use self::temporary::TemporaryFolder;
 use self::web_config::Protection;
 use crate::clock::{Clock, SystemClock, UnixSeconds};
 use crate::ledger::{Ledger, LedgerError, Records, SqliteLedger};
-use crate::live::{self, Client, ClientOptions, Credentials, KeyFile, Provider};
+use crate::live::{self, Client, ClientOptions};
 use crate::metrics::exposition::{Coding, Exposition, Format};
 use crate::metrics::{BUILD, OwnMetrics, POLL_ERRORS};
 use crate::poller::{AccountLoop, AccountOptions, ClientIp, Keeper, KeeperHandle, KeeperOptions, Pace};
 use crate::publication::Terms;
 use crate::reason::Classifier;
 use crate::session::Name;
-use crate::settings::{self, CredentialSource, ListenAddress, Problems, Settings, StatePath};
+use crate::settings::{self, ListenAddress, Problems, Settings, StatePath};
 pub use crate::sim::{Keys, Scenario, Simulator};
 use crate::status::Board;
 use crate::web::{self, Guard, GuardError, Limits, ReloadWish, Site};
@@ -339,28 +340,27 @@ fn client(
     clock: &Arc<dyn Clock>,
     metrics: &Arc<OwnMetrics>,
 ) -> Result<Client, AppError> {
-    let client = client_observed_by(calls_counted(&account.name, metrics), account, settings, clock)?;
+    let observer = calls_counted(&account.name, metrics);
+    let client = client_observed_by(observer, account, settings, clock, Some(metrics))?;
     metrics.api_pace(&account.name, settings.poll.max_requests_per_second);
     Ok(client)
 }
 
+/// A client that tells `observer` of its calls, and `metrics`, if there are any, of its keys.
 fn client_observed_by(
     observer: live::Observer,
     account: &settings::Account,
     settings: &Settings,
     clock: &Arc<dyn Clock>,
+    metrics: Option<&Arc<OwnMetrics>>,
 ) -> Result<Client, AppError> {
-    let provider = match account.credentials.clone() {
-        CredentialSource::Static { secret_id, secret_key, token } => {
-            Provider::Fixed(Credentials { secret_id, secret_key, token })
-        }
-        CredentialSource::KeyFile { secret_id, secret_key_file, token } => {
-            Provider::KeyFile(Arc::new(KeyFile::new(secret_key_file, secret_id, token)))
-        }
-    };
+    let failed = |source| AppError::Client { account: account.name.clone(), source };
+    let provider = credentials::provider(account, clock, metrics).map_err(failed)?;
     let rate = settings.poll.max_requests_per_second;
-    let options = ClientOptions::new(account.endpoint.to_string(), provider, rate, Arc::clone(clock), observer);
-    Client::new(options).map_err(|source| AppError::Client { account: account.name.clone(), source })
+    let mut options = ClientOptions::new(account.endpoint.to_string(), provider, rate, Arc::clone(clock), observer);
+    options.proxy = credentials::proxy(account).map_err(failed)?;
+    credentials::add_roots(account, &mut options.roots);
+    Client::new(options).map_err(failed)
 }
 
 /// Counts and logs every exchange with the API.

@@ -27,7 +27,8 @@ use crate::telemetry;
 /// Counts stream disconnects of Tencent Cloud Live (云直播断流记录) for Prometheus.
 ///
 /// Without a command it runs the exporter. Without a config file the environment variables TENCENTCLOUD_SECRET_ID and
-/// TENCENTCLOUD_SECRET_KEY are enough. Every key of the config file can be set by a variable such as
+/// TENCENTCLOUD_SECRET_KEY are enough; without these a profile file, the role of the machine (CVM) and that of the pod
+/// (TKE) are tried. Every key of the config file can be set by a variable such as
 /// TENCENT_LIVE__POLL__INTERVAL; flags win over variables, variables over the file.
 #[expect(clippy::doc_markdown, reason = "clap shows these lines in --help, where backticks are noise")]
 #[derive(Debug, Parser)]
@@ -178,12 +179,12 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
 enum Failure {
     Settings(Problems),
     Arguments(String),
-    App(AppError),
+    App(Box<AppError>),
 }
 
 impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
-        Self::App(error)
+        Self::App(Box::new(error))
     }
 }
 
@@ -192,7 +193,7 @@ impl Failure {
         let (text, code) = match self {
             Failure::Settings(problems) => (problems.to_string(), 2),
             Failure::Arguments(text) => (text.clone(), 2),
-            Failure::App(error) => (chain(error), 1),
+            Failure::App(error) => (chain(error.as_ref()), 1),
         };
         for line in text.lines() {
             say_error(line);

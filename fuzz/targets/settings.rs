@@ -43,7 +43,7 @@ fn read(text: &str) {
 
 /// The settings as they may stand in a log, `SecretId` left out.
 fn secretless(settings: &Settings) -> String {
-    let ids = settings.accounts.iter().map(|account| account.credentials.secret_id());
+    let ids = settings.accounts.iter().filter_map(|account| account.credentials.secret_id());
     ids.fold(format!("{settings:?}"), |shown, id| shown.replace(&format!("{id:?}"), "id"))
 }
 

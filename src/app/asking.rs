@@ -118,7 +118,7 @@ fn survey(account: &Account, settings: &Settings, told: &Told) -> Result<Survey<
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let logged = account.name.clone();
     let observer = Arc::new(move |call: &CallReport| call_logged(&logged, call));
-    let source = client_observed_by(observer, account, settings, &clock)?;
+    let source = client_observed_by(observer, account, settings, &clock, None)?;
     let (told, name) = (Arc::clone(told), account.name.clone());
     let told = Box::new(move |progress| told(&name, progress));
     Ok(Survey::new(SurveyOptions { source, clock, lookback: settings.poll.sweep_lookback, told }))

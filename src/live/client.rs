@@ -1,25 +1,24 @@
-//! The client: signs, sends, tries again, learns the API's clock, reports.
+//! The client: asks with the account's keys, at its pace, tries again, reports.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use rustls::RootCertStore;
 
+use super::channel::{Call, Channel, Decode, Service, Way};
 use super::codes::Retry;
 use super::credentials::{Credentials, Provider};
 use super::error::CallError;
 use super::pacing::Patience;
-use super::time::{self, ApiTime};
-use super::transport::{self, Body, Endpoint, SetupError};
-use super::wire::Answer;
-use super::{BODY_BYTES, DESCRIBE_DOMAINS, DESCRIBE_EVENTS, Domain, EventSource, SAMPLE_BYTES, request, text, wire};
-use crate::clock::{Clock, UnixSeconds};
+use super::time::ApiTime;
+use super::transport::{self, Proxy, SetupError};
+use super::{BODY_BYTES, DESCRIBE_DOMAINS, DESCRIBE_EVENTS, Domain, EventSource, request, wire};
+use crate::clock::Clock;
 use crate::listing::{FULL_PAGE, Page, Query};
-use crate::signing::{self, Payload};
 
-const CONTENT: &str = "application/json";
+/// Tencent Cloud Live.
+const LIVE: Service = Service { name: "live", version: "2018-08-01", body_bytes: BODY_BYTES, discreet: false };
 
 /// Most pages of domains that are asked for.
 const MOST_DOMAIN_PAGES: u32 = 100;
@@ -67,6 +66,8 @@ pub struct ClientOptions {
     pub back_off: Duration,
     /// Who may sign the API's certificate. There is no way to do without.
     pub roots: RootCertStore,
+    /// Through whom the requests go; straight without one.
+    pub proxy: Option<Proxy>,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// Who is told of every exchange.
@@ -93,6 +94,7 @@ impl ClientOptions {
             total_timeout: Duration::from_secs(30),
             back_off: Duration::from_millis(500),
             roots: transport::bundled_roots(),
+            proxy: None,
             clock,
             observer,
         }
@@ -101,30 +103,15 @@ impl ClientOptions {
 
 /// The API, for one account.
 pub struct Client {
-    http: reqwest::Client,
-    endpoint: Endpoint,
+    channel: Channel,
     options: ClientOptions,
     patience: Patience,
-    // Held to copy it in and out only.
-    api_time: Mutex<Option<ApiTime>>,
 }
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("host", &self.endpoint.host).finish_non_exhaustive()
+        f.debug_struct("Client").field("host", &self.channel.peer()).finish_non_exhaustive()
     }
-}
-
-/// Opens an answer.
-type Decode<T> = fn(&Answer<'_>) -> Result<T, CallError>;
-
-/// What came of one attempt.
-struct Attempt<T> {
-    result: Result<T, CallError>,
-    request_id: Option<String>,
-    took: Duration,
-    /// Whether the answer told the API's time.
-    dated: bool,
 }
 
 /// What has been renewed for a request already; each is tried once.
@@ -138,17 +125,22 @@ impl Client {
     /// A client for the account whose credentials are given. Nothing is sent yet.
     ///
     /// # Errors
-    /// When the endpoint or the rate cannot be used, or TLS cannot be set up.
+    /// When the endpoint, the proxy or the rate cannot be used, or TLS cannot be set up.
     pub fn new(options: ClientOptions) -> Result<Self, SetupError> {
         let rate = options.requests_per_second;
         if !(rate.is_finite() && rate > 0.0) {
             return Err(SetupError::Rate(rate));
         }
+        let way = Way {
+            endpoint: &options.endpoint,
+            proxy: options.proxy.as_ref(),
+            roots: &options.roots,
+            connect_timeout: options.connect_timeout,
+            total_timeout: options.total_timeout,
+        };
         Ok(Self {
-            http: transport::http_client(options.connect_timeout, options.total_timeout, options.roots.clone())?,
-            endpoint: Endpoint::new(&options.endpoint)?,
+            channel: Channel::new(&way, LIVE, Arc::clone(&options.clock))?,
             patience: Patience::new(rate, options.attempts, options.back_off),
-            api_time: Mutex::new(None),
             options,
         })
     }
@@ -160,7 +152,8 @@ impl Client {
             let credentials = self.options.credentials.current().await;
             let credentials = credentials.map_err(|source| CallError::Credentials { action, source })?;
             self.patience.turn().await;
-            let tried = self.attempt(action, &body, &credentials, decode).await;
+            let call = Call { action, region: None, body: &body, key: Some(&credentials), secret: None };
+            let tried = self.channel.exchange(call, decode).await;
             if tried.result.as_ref().is_err_and(CallError::is_throttled) {
                 self.patience.throttled();
             }
@@ -200,120 +193,9 @@ impl Client {
             !std::mem::replace(&mut renewed.clock, true) && dated
         } else {
             let first = !std::mem::replace(&mut renewed.credentials, true);
-            first && self.options.credentials.renewed().await.is_ok_and(|fresh| fresh != *used)
+            first && self.options.credentials.renewed(used).await.is_ok_and(|fresh| fresh != *used)
         };
         worth.then_some(Duration::ZERO)
-    }
-
-    async fn attempt<T>(
-        &self,
-        action: &'static str,
-        body: &str,
-        credentials: &Credentials,
-        decode: Decode<T>,
-    ) -> Attempt<T> {
-        let clock = &self.options.clock;
-        let started = clock.elapsed();
-        let signed_at = self.api_time().map_or_else(|| clock.now(), |api| api.now(started));
-        let headers = self.headers(action, body, credentials, signed_at);
-        let sent = self.http.post(self.endpoint.url.clone()).headers(headers).body(body.to_owned()).send().await;
-        let dated = sent.as_ref().is_ok_and(|response| self.learn_time(response.headers(), started));
-        let mut request_id = None;
-        let result = match sent {
-            Ok(response) => self.answer(action, response, credentials, decode, &mut request_id).await,
-            Err(error) => Err(self.transport_error(action, error)),
-        };
-        if let Err(error) = &result {
-            request_id = error.request_id().map(str::to_owned);
-        }
-        Attempt { result, request_id, took: clock.elapsed().saturating_sub(started), dated }
-    }
-
-    /// The headers of one request, signature included.
-    fn headers(&self, action: &'static str, body: &str, credentials: &Credentials, at: UnixSeconds) -> HeaderMap {
-        let signed = [("content-type", CONTENT), ("host", self.endpoint.host.as_str())];
-        let payload = Payload::Body(body.as_bytes());
-        let request = signing::Request { method: "POST", query: "", headers: &signed, payload };
-        let authorization =
-            signing::authorization(&request, &credentials.secret_id, &credentials.secret_key, "live", at);
-        let text = |text: &str| HeaderValue::from_str(text).expect("credentials were checked to be printable ASCII");
-        let secret = |value: &str| {
-            let mut value = text(value);
-            value.set_sensitive(true);
-            value
-        };
-        let mut headers = HeaderMap::from_iter([
-            (CONTENT_TYPE, HeaderValue::from_static(CONTENT)),
-            (AUTHORIZATION, secret(&authorization)),
-            (HeaderName::from_static("x-tc-action"), HeaderValue::from_static(action)),
-            (HeaderName::from_static("x-tc-version"), HeaderValue::from_static("2018-08-01")),
-            (HeaderName::from_static("x-tc-timestamp"), text(&at.to_string())),
-            (HeaderName::from_static("x-tc-language"), HeaderValue::from_static("zh-CN")),
-        ]);
-        if let Some(token) = &credentials.token {
-            headers.insert(HeaderName::from_static("x-tc-token"), secret(token.expose()));
-        }
-        headers
-    }
-
-    /// Takes the API's time from an answer, unless it comes out of a cache, and says whether there was one.
-    fn learn_time(&self, headers: &HeaderMap, started: Duration) -> bool {
-        let date = headers.get(reqwest::header::DATE).filter(|_| !headers.contains_key(reqwest::header::AGE));
-        let Some(at) = date.and_then(|date| time::parse_http_date(date.to_str().ok()?)) else { return false };
-        let elapsed = started + self.options.clock.elapsed().saturating_sub(started) / 2;
-        *self.api_time.lock().unwrap_or_else(PoisonError::into_inner) = Some(ApiTime { at, elapsed });
-        true
-    }
-
-    async fn answer<T>(
-        &self,
-        action: &'static str,
-        response: reqwest::Response,
-        credentials: &Credentials,
-        decode: Decode<T>,
-        request_id: &mut Option<String>,
-    ) -> Result<T, CallError> {
-        let status = response.status();
-        let host = || self.endpoint.host.clone();
-        if status.is_redirection() {
-            let location = response.headers().get(reqwest::header::LOCATION).and_then(|value| value.to_str().ok());
-            let target = transport::redirect_target(&self.endpoint.url, location);
-            return Err(CallError::Redirect { action, host: host(), target });
-        }
-        if status != reqwest::StatusCode::OK {
-            // A body that breaks off does not change what the status says.
-            let sample = match transport::read(response, 4 * SAMPLE_BYTES).await {
-                Ok(Body::Whole(body) | Body::Cut(body)) => credentials.blot_out(&String::from_utf8_lossy(&body)),
-                Err(_) => String::new(),
-            };
-            let sample = text::printable(&sample, SAMPLE_BYTES);
-            return Err(CallError::Status { action, host: host(), status: status.as_u16(), sample });
-        }
-        let body = match transport::read(response, BODY_BYTES).await {
-            Ok(Body::Whole(body)) => body,
-            Ok(Body::Cut(_)) => return Err(CallError::TooLarge { action }),
-            Err(error) => return Err(self.transport_error(action, error)),
-        };
-        let body = text::readable(&body);
-        let open = |body: &str| {
-            let answer = Answer::open(action, body)?;
-            Ok((decode(&answer)?, answer.request_id))
-        };
-        match open(&body) {
-            Ok((answer, id)) => {
-                *request_id = id;
-                Ok(answer)
-            }
-            // Errors quote the body, so one that quotes our own request is read again without the secrets.
-            Err(error) => Err(open(&credentials.blot_out(&body)).err().unwrap_or(error)),
-        }
-    }
-
-    fn transport_error(&self, action: &'static str, error: reqwest::Error) -> CallError {
-        let host = self.endpoint.host.clone();
-        let timeout = error.is_timeout();
-        let source = Box::new(error.without_url());
-        if timeout { CallError::Timeout { action, host, source } } else { CallError::Network { action, host, source } }
     }
 }
 
@@ -340,6 +222,6 @@ impl EventSource for Client {
     }
 
     fn api_time(&self) -> Option<ApiTime> {
-        *self.api_time.lock().unwrap_or_else(PoisonError::into_inner)
+        self.channel.api_time()
     }
 }

@@ -3,6 +3,8 @@
 //! Source: error codes of the action (<https://cloud.tencent.com/document/api/267/33186>) and the common codes
 //! (<https://cloud.tencent.com/document/api/267/30851>), with those of neighbouring Live actions that a call may meet.
 
+use super::{ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY, STS_ACTIONS};
+
 /// Every value of the `error` label and of [`super::CallError::kind`], sorted.
 pub const ERROR_KINDS: &[&str] = &[
     "auth",
@@ -128,6 +130,23 @@ static ALL: [&str; TABLE.len() + OWN.len()] = {
 /// code that is not among them is `other`.
 pub static CODES: &[&str] = &ALL;
 
+/// What to do about `code` as the answer to `action`, in words; may be empty.
+pub(super) fn advice(action: &str, code: Code) -> String {
+    if !STS_ACTIONS.contains(&action) {
+        return code.advice.replace("{action}", action);
+    }
+    match code.kind {
+        "clock" => CLOCK.to_owned(),
+        "auth" if action == ASSUME_ROLE => KEYS.to_owned(),
+        "auth" | "permission" if action == ASSUME_ROLE_WITH_WEB_IDENTITY => {
+            "check that the role trusts this OIDC provider and this service account".to_owned()
+        }
+        "permission" => format!("grant the CAM action sts:{action} to the key, and let the role trust its account"),
+        "parameter" | "service" => "check the role's arn, external_id and longest session".to_owned(),
+        _ => String::new(),
+    }
+}
+
 /// What is to be done about an error code, known or not.
 pub(super) fn look_up(name: &str) -> Code {
     let find = |name: &str| TABLE.binary_search_by(|code| code.name.cmp(name)).ok().map(|index| TABLE[index]);
@@ -153,6 +172,19 @@ mod tests {
         for code in &TABLE {
             assert!(ERROR_KINDS.contains(&code.kind), "{}", code.name);
         }
+    }
+
+    #[test]
+    fn what_sts_refuses_is_not_to_be_granted_as_an_action_of_live() {
+        for action in STS_ACTIONS {
+            for code in &TABLE {
+                let advice = advice(action, *code);
+                assert!(!advice.contains("live:") && !advice.contains("domains"), "{action} {}: {advice}", code.name);
+            }
+        }
+        let refused = advice(ASSUME_ROLE, look_up("UnauthorizedOperation"));
+        assert!(refused.contains("sts:AssumeRole "), "{refused}");
+        assert!(advice("DescribeLiveDomains", look_up("UnauthorizedOperation")).contains("live:DescribeLiveDomains"));
     }
 
     #[test]

@@ -3,6 +3,9 @@
 use super::codes::{self, Code, Retry};
 use super::credentials::CredentialsError;
 
+/// What stands for the sample of a body that may hold keys.
+pub(super) const NOT_SHOWN: &str = "[not shown]";
+
 /// A call that brought no answer to work with.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -56,11 +59,13 @@ pub enum CallError {
         /// The host it names.
         target: String,
     },
-    /// A body past [`super::BODY_BYTES`].
-    #[error("{action}: the answer is longer than {} bytes", super::BODY_BYTES)]
+    /// A body past its bound: [`super::BODY_BYTES`], less where the answer is keys.
+    #[error("{action}: the answer is longer than {most} bytes")]
     TooLarge {
         /// The action called.
         action: &'static str,
+        /// The bound.
+        most: usize,
     },
     /// A body that is not what the API's page describes.
     #[error("{action}: unreadable answer, {problem}, request id {}: {sample}", request_id.as_deref().unwrap_or("unknown"))]
@@ -101,7 +106,7 @@ impl ApiError {
             code_text: code.to_owned(),
             code: known,
             message: message.to_owned(),
-            advice: known.advice.replace("{action}", action),
+            advice: codes::advice(action, known),
             request_id,
         }
     }
@@ -124,7 +129,7 @@ impl CallError {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Credentials { .. } => "auth",
+            Self::Credentials { source, .. } => source.kind(),
             Self::Network { .. } => "network",
             Self::Timeout { .. } => "timeout",
             Self::Status { .. } | Self::Redirect { .. } => "http",
@@ -164,7 +169,21 @@ impl CallError {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Api(error) => matches!(error.code.kind, "auth" | "permission" | "service"),
+            Self::Credentials { source, .. } => source.is_refusal(),
             _ => false,
+        }
+    }
+
+    /// The same without anything out of the body but the API's own words.
+    pub(super) fn without_quotes(self) -> Self {
+        match self {
+            Self::Protocol { action, request_id, .. } => Self::Protocol {
+                action,
+                problem: "the body is no answer to it".to_owned(),
+                sample: NOT_SHOWN.to_owned(),
+                request_id,
+            },
+            other => other,
         }
     }
 

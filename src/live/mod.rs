@@ -5,7 +5,9 @@
 //!   attempts × (deadline + pause), plus the account's pace. Only faults that are likely to pass are tried again.
 //! - An answer is never invented. An error beside a list is an error, a body without a list is an error, and rows are
 //!   read one by one: one that cannot be used is handed on as broken, and the others never suffer.
-//! - Requests go to the one host they were signed for: no proxy, no redirect, TLS unless that host is loopback.
+//! - Requests go to the one host they were signed for: through no proxy but the one that is given, no redirect, TLS
+//!   unless that host is loopback.
+//! - Temporary keys are renewed before they expire, without a request waiting for it.
 //! - No secret is in an error, a report or a `Debug` text.
 //! - The API's clock is learned from every answer, so that signatures hold on a machine whose clock is off.
 //!
@@ -15,6 +17,7 @@
 //! Source: <https://cloud.tencent.com/document/api/267/33186> (the event list), and the pages of common parameters,
 //! results and error codes beside it.
 
+mod channel;
 mod client;
 mod codes;
 mod credentials;
@@ -29,12 +32,15 @@ mod wire;
 
 pub use client::{CallReport, Client, ClientOptions, Observer};
 pub use codes::{CODES, ERROR_KINDS};
-pub use credentials::{Credentials, CredentialsError, KeyFile, Provider};
+pub use credentials::{
+    Chain, Coming, Credentials, CredentialsError, KeyFile, KeyNews, KeyObserver, METADATA, Metadata, ProfileFile,
+    Provider, Role, SOURCES, Sts, StsOptions, Temporary, WebIdentity,
+};
 pub use error::{ApiError, CallError};
 pub use pacing::Patience;
 pub use text::{printable, push_string};
 pub use time::ApiTime;
-pub use transport::SetupError;
+pub use transport::{Proxy, SetupError};
 
 use crate::listing::{Page, Query};
 use crate::session::Name;
@@ -43,6 +49,13 @@ use crate::session::Name;
 pub const DESCRIBE_EVENTS: &str = "DescribeLiveStreamEventList";
 /// The action that lists domains.
 pub const DESCRIBE_DOMAINS: &str = "DescribeLiveDomains";
+
+/// The action of STS that lends the keys of a role to whoever signs for it.
+const ASSUME_ROLE: &str = "AssumeRole";
+/// The same for whoever shows the token of an OIDC provider.
+const ASSUME_ROLE_WITH_WEB_IDENTITY: &str = "AssumeRoleWithWebIdentity";
+/// The actions of STS, which are counted as renewals of keys and not as requests.
+const STS_ACTIONS: [&str; 2] = [ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY];
 
 /// Every value of the `action` label, sorted.
 pub const ACTIONS: &[&str] = &[DESCRIBE_DOMAINS, DESCRIBE_EVENTS];

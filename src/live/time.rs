@@ -43,6 +43,12 @@ pub(super) fn parse_http_date(text: &str) -> Option<UnixSeconds> {
     Some(time.as_second())
 }
 
+/// When an answer was made, unless it comes out of a cache.
+pub(super) fn of_answer(headers: &reqwest::header::HeaderMap) -> Option<UnixSeconds> {
+    let date = headers.get(reqwest::header::DATE).filter(|_| !headers.contains_key(reqwest::header::AGE));
+    parse_http_date(date?.to_str().ok()?)
+}
+
 /// The API's clock, as its last answer told it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ApiTime {

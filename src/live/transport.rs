@@ -6,7 +6,10 @@ use std::time::Duration;
 use reqwest::{Response, Url};
 use rustls::RootCertStore;
 
+use zeroize::Zeroizing;
+
 use super::BODY_BYTES;
+use crate::secret::Secret;
 
 /// How long an idle connection is kept. The API closes idle ones itself, and a request that meets that closing fails.
 const IDLE: Duration = Duration::from_secs(15);
@@ -31,6 +34,46 @@ pub enum SetupError {
     /// TLS could not be set up.
     #[error("TLS could not be set up")]
     Tls(#[source] rustls::Error),
+    /// The proxy is no URL that requests can be sent through. It may hold a password, so it is not shown.
+    #[error("the proxy is not an http:// or https:// URL with a host")]
+    Proxy,
+}
+
+/// An HTTP proxy, with the name and password that it may ask for.
+#[derive(Clone)]
+pub struct Proxy {
+    url: Secret,
+    shown: String,
+}
+
+impl Proxy {
+    /// The proxy at `url`: `http://` or `https://`, a host, perhaps a port, perhaps `user:password@` before it,
+    /// percent-encoded.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn new(url: Secret) -> Result<Self, SetupError> {
+        let parsed = Url::parse(url.expose()).map_err(|_| SetupError::Proxy)?;
+        let host = parsed.host_str().filter(|_| matches!(parsed.scheme(), "http" | "https"));
+        let (Some(host), Some(port)) = (host, parsed.port_or_known_default()) else { return Err(SetupError::Proxy) };
+        let shown = format!("{host}:{port}");
+        Ok(Self { url, shown })
+    }
+
+    /// Host and port, without name and password.
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    fn for_http(&self) -> Result<reqwest::Proxy, SetupError> {
+        reqwest::Proxy::all(self.url.expose()).map_err(|_| SetupError::Proxy)
+    }
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Proxy").field(&self.shown).finish()
+    }
 }
 
 /// Where requests go.
@@ -77,19 +120,20 @@ pub(super) fn bundled_roots() -> RootCertStore {
     RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
 }
 
-/// An HTTP client with the deadlines given, which answers for itself: the environment's proxies are not asked, and
-/// nobody is trusted but `roots`.
+/// An HTTP client with the deadlines given, which answers for itself: it goes through `proxy` or straight, the
+/// environment's proxies are not asked, and nobody is trusted but `roots`.
 pub(super) fn http_client(
     connect_timeout: Duration,
     total_timeout: Duration,
     roots: RootCertStore,
+    proxy: Option<&Proxy>,
 ) -> Result<reqwest::Client, SetupError> {
     let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(SetupError::Tls)?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    reqwest::Client::builder()
+    let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .user_agent(concat!("tencent-live-exporter/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
@@ -98,25 +142,31 @@ pub(super) fn http_client(
         .retry(reqwest::retry::never())
         .connect_timeout(connect_timeout)
         .timeout(total_timeout)
-        .pool_idle_timeout(IDLE)
-        .build()
-        .map_err(SetupError::Http)
+        .pool_idle_timeout(IDLE);
+    if let Some(proxy) = proxy {
+        builder = builder.proxy(proxy.for_http()?);
+    }
+    builder.build().map_err(SetupError::Http)
 }
 
-/// A body, or as much of it as was allowed.
+/// Bodies up to this length are never moved while they grow, so that no copy of the keys in one stays behind.
+const UNMOVED_BYTES: usize = 64 * 1024;
+
+/// A body, or as much of it as was allowed; overwritten when dropped, since there may be keys in it.
 pub(super) enum Body {
-    Whole(Vec<u8>),
+    Whole(Zeroizing<Vec<u8>>),
     /// It went on past the bound; this is its start.
-    Cut(Vec<u8>),
+    Cut(Zeroizing<Vec<u8>>),
 }
 
 /// Reads a body, up to `most` bytes of it.
 pub(super) async fn read(mut response: Response, most: usize) -> Result<Body, reqwest::Error> {
     debug_assert!(most <= BODY_BYTES, "no body is read past the bound");
-    let mut body = Vec::new();
+    let mut body = Zeroizing::new(Vec::with_capacity(most.min(UNMOVED_BYTES)));
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > most {
-            body.extend_from_slice(&chunk[..most - body.len()]);
+            let fits = most - body.len();
+            body.extend_from_slice(&chunk[..fits]);
             return Ok(Body::Cut(body));
         }
         body.extend_from_slice(&chunk);
@@ -165,6 +215,23 @@ mod tests {
         ] {
             let error = Endpoint::new(endpoint).unwrap_err();
             assert!(!error.to_string().contains("canary"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_shown_without_its_name_and_password() {
+        for (url, shown) in [
+            ("http://proxy.example.com:3128", "proxy.example.com:3128"),
+            ("https://user:canary@proxy.example.com", "proxy.example.com:443"),
+            ("http://us%40er:can%2Fary@[::1]:8080/", "[::1]:8080"),
+        ] {
+            let proxy = Proxy::new(Secret::new(url)).unwrap();
+            assert_eq!((proxy.shown(), format!("{proxy:?}")), (shown, format!("Proxy({shown:?})")));
+            assert!(proxy.for_http().is_ok());
+        }
+        for url in ["", "canary", "socks5://canary:1", "user:canary@proxy:1", "file:///canary"] {
+            let error = Proxy::new(Secret::new(url)).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
         }
     }
 

@@ -32,7 +32,7 @@ struct Envelope<'a> {
     response: Option<&'a RawValue>,
 }
 
-/// The members of `Response` that either action may have.
+/// The members of `Response` that any action may have.
 #[derive(Deserialize)]
 struct Members<'a> {
     #[serde(borrow, rename = "Error")]
@@ -47,6 +47,12 @@ struct Members<'a> {
     domain_list: Option<&'a RawValue>,
     #[serde(borrow, rename = "AllCount")]
     all_count: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Credentials")]
+    credentials: Option<&'a RawValue>,
+    #[serde(borrow, rename = "ExpiredTime")]
+    expired_time: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Expiration")]
+    expiration: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +61,15 @@ struct ErrorMembers<'a> {
     code: Option<&'a RawValue>,
     #[serde(borrow, rename = "Message")]
     message: Option<&'a RawValue>,
+}
+
+/// When keys expire, in two spellings.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expiry<'a> {
+    /// `ExpiredTime`, Unix seconds.
+    pub(super) expired_time: Option<&'a RawValue>,
+    /// `Expiration`, the same as text.
+    pub(super) expiration: Option<&'a RawValue>,
 }
 
 /// `DomainInfo`, as far as it is used.
@@ -107,6 +122,12 @@ impl<'a> Answer<'a> {
             return Err(ApiError::new(action, &code, &message, request_id).into());
         }
         Ok(Self { action, body, members, request_id })
+    }
+
+    /// `Credentials` of STS, and what it says about their end.
+    pub(super) fn keys(&self) -> (Option<&'a RawValue>, Expiry<'a>) {
+        let Members { credentials, expired_time, expiration, .. } = self.members;
+        (credentials, Expiry { expired_time, expiration })
     }
 
     fn list(
@@ -167,7 +188,7 @@ fn protocol(action: &'static str, problem: &str, body: &str, request_id: Option<
 }
 
 /// Reads an object, and nothing but an object: serde would take an array for the object's values in order.
-fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, serde_json::Error> {
+pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, serde_json::Error> {
     let value: &RawValue = serde_json::from_str(json)?;
     if !value.get().starts_with('{') {
         return Err(serde_json::Error::custom("not an object"));

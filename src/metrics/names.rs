@@ -83,6 +83,10 @@ families! {
         "Requests to the API, retries included, by action and by error code or ok.";
     API_REQUEST_DURATION: Histogram "tencent_live_exporter_api_request_duration_seconds" ["account", "action"]
         "How long requests to the API took, in seconds.";
+    CREDENTIALS_EXPIRY: Gauge "tencent_live_exporter_credentials_expiry_timestamp_seconds" ["account"]
+        "When the keys that sign the account's requests expire, in seconds since 1970; absent for keys that do not.";
+    CREDENTIALS_RENEWALS: Counter "tencent_live_exporter_credentials_renewals_total" ["account", "result"]
+        "Renewals of temporary keys, those of a role and those that take it on alike, by result: success or failure.";
     RECORDS: Counter "tencent_live_exporter_records_total" ["account", "outcome"]
         "Disconnect records received, by what became of them.";
     OBSERVATION_LAG: Histogram "tencent_live_exporter_observation_lag_seconds" ["account"]

@@ -1,12 +1,13 @@
 //! The accounts to ask, and what to ask them for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::credentials::{CredentialSource, credentials};
 use super::endpoint::{ACCEPTED as ENDPOINT_ACCEPTED, Endpoint, Site, is_host_name};
 use super::problem::{Problem, ProblemKind, shown};
 use super::section::{Entry, Section};
+use super::way::{self, CaFile, Proxy};
 
 /// The name of an account that is given none.
 const DEFAULT_NAME: &str = "main";
@@ -24,6 +25,12 @@ pub struct Account {
     pub name: String,
     /// Where its API answers.
     pub endpoint: Endpoint,
+    /// Where roles are taken on.
+    pub sts_endpoint: Endpoint,
+    /// Through whom both are asked; straight without one.
+    pub proxy: Option<Proxy>,
+    /// Who may vouch for them beside the bundled roots.
+    pub ca_file: Option<CaFile>,
     /// Who signs.
     pub credentials: CredentialSource,
     /// Push domains to ask for one by one; empty: one query for all of them.
@@ -41,6 +48,26 @@ pub(super) struct Surroundings<'a> {
     pub(super) folder: Option<&'a Path>,
     /// The variables of the process.
     pub(super) environment: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// A variable of the process that has something in it.
+    pub(super) fn variable(&self, name: &str) -> Option<&'a str> {
+        self.environment.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// The path that `text` of `entry` names.
+    ///
+    /// # Errors
+    /// When it is empty.
+    pub(super) fn path(&self, entry: &Entry<'_>, text: &str) -> Result<PathBuf, String> {
+        // As Prometheus does: paths in the file start from its folder, others from where the program was started.
+        match self.folder {
+            _ if text.is_empty() => Err("is empty".to_owned()),
+            Some(folder) if entry.is_in_file() => Ok(folder.join(text)),
+            _ => Ok(PathBuf::from(text)),
+        }
+    }
 }
 
 /// Reads the accounts; without any, the one whose credentials the environment holds.
@@ -75,6 +102,9 @@ struct Draft {
     key: String,
     name: Option<String>,
     endpoint: Option<Endpoint>,
+    sts_endpoint: Option<Endpoint>,
+    proxy: Option<Proxy>,
+    ca_file: Option<CaFile>,
     credentials: Option<CredentialSource>,
     domains: Option<Vec<String>>,
     discover_domains: bool,
@@ -86,6 +116,9 @@ impl Draft {
         Some(Account {
             name: self.name?,
             endpoint: self.endpoint?,
+            sts_endpoint: self.sts_endpoint?,
+            proxy: self.proxy,
+            ca_file: self.ca_file,
             credentials: self.credentials?,
             domains: self.domains?,
             discover_domains: self.discover_domains,
@@ -98,10 +131,12 @@ fn draft(section: &Section<'_>, around: Surroundings<'_>) -> Draft {
     let name_accepted = format!("1 to {NAME_CHARS} letters, digits, - _ . : @ /");
     let name = section.read("name", DEFAULT_NAME.to_owned(), &name_accepted, name);
     let site = section.choice("site", Site::China, &Site::CHOICES);
-    let endpoint = match section.entry("endpoint") {
+    let place = |name, usual: Endpoint| match section.entry(name) {
         Some(entry) => entry.read(ENDPOINT_ACCEPTED, Endpoint::parse),
-        None => Some(site.endpoint()).filter(|_| section.is_sound("site") && section.is_sound("endpoint")),
+        None => Some(usual).filter(|_| section.is_sound("site") && section.is_sound(name)),
     };
+    let (endpoint, sts_endpoint) = (place("endpoint", site.endpoint()), place("sts_endpoint", site.sts_endpoint()));
+    let plain = [&endpoint, &sts_endpoint].into_iter().flatten().any(Endpoint::is_plain);
     let domain = |text: &str| {
         let found = if is_host_name(text) { Ok(text.to_owned()) } else { Err("not a domain name".to_owned()) };
         found.map(|text| (text.to_ascii_lowercase(), text))
@@ -112,6 +147,9 @@ fn draft(section: &Section<'_>, around: Surroundings<'_>) -> Draft {
         key: section.key().to_owned(),
         name: name.sound.then_some(name.value),
         endpoint,
+        sts_endpoint,
+        proxy: way::proxy(section, plain),
+        ca_file: way::ca_file(section, around),
         credentials: credentials(section, around),
         domains: section.is_sound("domains").then_some(domains),
         discover_domains: section.choice("discover_domains", true, &[("true", true), ("false", false)]),
@@ -187,15 +225,17 @@ fn shared_sessions(drafts: &[Draft]) -> Vec<Problem> {
         let place = (endpoint.host(), endpoint.port());
         if let Some(credentials) = credentials {
             let all = domains.is_empty();
-            match by_id.get(&(place, credentials.secret_id())) {
+            let identity = credentials.identity();
+            let same = identity.words();
+            match by_id.get(&(place, identity)) {
                 Some((earlier, earlier_all)) if all || *earlier_all => {
-                    let wrong = format!("same secret_id as {earlier}, and one of the two asks for all domains");
+                    let wrong = format!("same {same} as {earlier}, and one of the two asks for all domains");
                     let accepted = "different domains in both, or one account";
                     problems.push(Problem::new(ProblemKind::Contradiction, format!("{key}.domains"), wrong, accepted));
                 }
                 Some(_) => {}
                 None => {
-                    by_id.insert((place, credentials.secret_id()), (key, all));
+                    by_id.insert((place, credentials.identity()), (key, all));
                 }
             }
         }

@@ -28,11 +28,21 @@ impl Site {
     /// The site's API for Live.
     #[must_use]
     pub fn endpoint(self) -> Endpoint {
-        let host = match self {
-            Site::China => "live.tencentcloudapi.com",
-            Site::International => "live.intl.tencentcloudapi.com",
+        self.api("live")
+    }
+
+    /// The site's security token service.
+    #[must_use]
+    pub fn sts_endpoint(self) -> Endpoint {
+        self.api("sts")
+    }
+
+    fn api(self, service: &str) -> Endpoint {
+        let domain = match self {
+            Site::China => "tencentcloudapi.com",
+            Site::International => "intl.tencentcloudapi.com",
         };
-        Endpoint { plain: false, host: host.to_owned(), port: None }
+        Endpoint { plain: false, host: format!("{service}.{domain}"), port: None }
     }
 }
 
@@ -138,7 +148,7 @@ pub(super) fn split_port(rest: &str) -> Result<(&str, Option<u16>), String> {
 }
 
 /// The address that `host` is, or `None` for a name.
-fn check_host(host: &str) -> Result<Option<IpAddr>, String> {
+pub(super) fn check_host(host: &str) -> Result<Option<IpAddr>, String> {
     if let Some(inside) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         let address: Ipv6Addr = inside.parse().map_err(|_| "not an IPv6 address")?;
         return check_address(IpAddr::V6(address)).map(Some);
@@ -211,6 +221,11 @@ mod tests {
             ("http://[::1]:8080", "http://[::1]:8080"),
         ] {
             assert_eq!(Endpoint::parse(text).map(|endpoint| endpoint.to_string()), Ok(url.to_owned()), "{text}");
+        }
+        for (site, domain) in [(Site::China, "tencentcloudapi.com"), (Site::International, "intl.tencentcloudapi.com")]
+        {
+            assert_eq!(site.endpoint().to_string(), format!("https://live.{domain}"));
+            assert_eq!(site.sts_endpoint().to_string(), format!("https://sts.{domain}"));
         }
         assert_eq!(Site::China.endpoint().port(), 443);
         assert_eq!(Endpoint::parse("http://[::1]").unwrap().authority(), "[::1]");

@@ -2,7 +2,7 @@
 //!
 //! Promises: every key of `config/exporter.yaml` and no other; whatever is wrong is reported at once, each problem with
 //! its key, its value and what is accepted; no problem and no `Debug` text shows a secret; without a file
-//! everything has a default, and the environment's `TENCENTCLOUD_SECRET_ID` and `TENCENTCLOUD_SECRET_KEY` are enough.
+//! everything has a default, and keys come from where Tencent's own tools find them.
 //!
 //! The line: `yaml` and `layers` make one tree of texts, `schema` checks its keys, `section` reads values out of it.
 //! `web_config` reads the file of `web.config_file` with the same means.
@@ -22,6 +22,7 @@ mod section;
 mod series;
 mod spellings;
 mod storage;
+mod way;
 mod web;
 pub mod web_config;
 mod yaml;
@@ -31,7 +32,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use accounts::Account;
-pub use credentials::CredentialSource;
+pub use credentials::{CredentialSource, ProfilePlaces, Role, WebIdentity};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use endpoint::{Endpoint, Site};
 pub use external_url::ExternalUrl;
@@ -41,6 +42,7 @@ use problem::shown_path;
 pub use problem::{Problem, Problems};
 pub use series::Series;
 pub use storage::{ClientIp, State, StatePath};
+pub use way::{CaFile, Proxy};
 pub use web::{ListenAddress, Web};
 
 use crate::reason::Reason;

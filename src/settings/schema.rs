@@ -76,13 +76,28 @@ static ACCOUNT: Shape = Shape::Section(&[
     ("name", Shape::One),
     ("site", Shape::One),
     ("endpoint", Shape::One),
+    ("sts_endpoint", Shape::One),
+    ("proxy", Shape::One),
+    ("ca_file", Shape::One),
     (
         "credentials",
         Shape::Section(&[
+            ("source", Shape::One),
             ("secret_id", Shape::One),
             ("secret_key", Shape::One),
             ("secret_key_file", Shape::One),
             ("token", Shape::One),
+            ("profile", Shape::One),
+            ("profile_file", Shape::One),
+            (
+                "role",
+                Shape::Section(&[
+                    ("arn", Shape::One),
+                    ("session_name", Shape::One),
+                    ("external_id", Shape::One),
+                    ("duration", Shape::One),
+                ]),
+            ),
         ]),
     ),
     ("domains", Shape::Many),
@@ -141,7 +156,8 @@ impl Shape {
 /// Whether the values of keys called `name` are never shown.
 pub(super) fn is_secret(name: &str) -> bool {
     let of_web_config = matches!(name, "cert" | "key" | "client_ca" | "basic_auth_users");
-    of_web_config || matches!(name, "secret_id" | "secret_key" | "token")
+    // A proxy's URL may have a password in it.
+    of_web_config || matches!(name, "secret_id" | "secret_key" | "token" | "external_id" | "proxy")
 }
 
 /// `path.name`
@@ -291,7 +307,11 @@ mod tests {
     #[test]
     fn the_example_has_every_key() {
         // Keys whose default is not to be set stand there as comments.
-        let unset = ["endpoint", "secret_id", "secret_key", "secret_key_file", "token"];
+        let unset = [
+            ["endpoint", "sts_endpoint", "proxy", "ca_file", "secret_id", "secret_key", "secret_key_file"].as_slice(),
+            &["token", "profile", "profile_file", "arn", "session_name", "external_id", "duration"],
+        ]
+        .concat();
         let mut example = include_str!("../../config/exporter.yaml").to_owned();
         for key in unset {
             assert!(example.contains(&format!(" # {key}: ")), "{key}");

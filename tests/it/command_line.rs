@@ -117,9 +117,11 @@ async fn unknown_arguments_are_refused() {
 async fn e8_every_problem_of_a_bad_configuration_is_told_at_once() {
     let bad = "poll: { interval: soon, intervall: 30s }\nweb: { max_requests: -1 }\n";
     for arguments in [&["--config.file", "bad.yaml"][..], &["--config.check", "--config.file", "bad.yaml"]] {
-        let ended = CommandLine::new(arguments).file("bad.yaml", bad).run().await;
+        // Half a key is a mistake; none at all would be looked for elsewhere.
+        let half = CommandLine::new(arguments).env("TENCENTCLOUD_SECRET_ID", SECRET_ID);
+        let ended = half.file("bad.yaml", bad).run().await;
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
-        for part in ["poll.interval", "soon", "intervall", "web.max_requests", "TENCENTCLOUD_SECRET_ID"] {
+        for part in ["poll.interval", "soon", "intervall", "web.max_requests", "TENCENTCLOUD_SECRET_KEY"] {
             assert!(ended.stderr.contains(part), "{part} is not in\n{}", ended.stderr);
         }
         assert_eq!(ended.folder.names(), ["bad.yaml"], "nothing was begun");
@@ -139,10 +141,18 @@ async fn a_good_configuration_passes_the_check_and_starts_nothing() {
 }
 
 #[tokio::test]
-async fn without_credentials_both_variables_are_named() {
-    let ended = CommandLine::new(&[]).run().await;
-    assert_eq!(ended.code, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("TENCENTCLOUD_SECRET_ID") && ended.stderr.contains("TENCENTCLOUD_SECRET_KEY"));
+async fn without_credentials_it_runs_and_says_where_it_has_looked_for_them() {
+    let arguments = ["once", "--state.path", ":memory:"];
+    let ended = CommandLine::new(&arguments).env("HOME", "/nowhere").run().await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    for part in [
+        "no credentials: no source has any; looked for environment: TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY",
+        "TKE OIDC: TKE_REGION, TKE_PROVIDER_ID, TKE_WEB_IDENTITY_TOKEN_FILE, TKE_ROLE_ARN not set",
+        "profile file: no file can be seen at /nowhere/.tencentcloud/credentials or /etc/tencentcloud/credentials",
+        "CVM role: the metadata service metadata.tencentyun.com does not answer",
+    ] {
+        assert!(last_line(&ended).contains(part), "{part} is not in\n{}", ended.stderr);
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod command_line;
 mod counting;
+mod credentials;
 mod crowd;
 mod disk;
 mod events;

@@ -11,8 +11,8 @@ use tencent_live_exporter::publication::labels::{Choice, Pattern, Rule, Selector
 use tencent_live_exporter::reason::Reason;
 use tencent_live_exporter::secret::Secret;
 use tencent_live_exporter::settings::{
-    ClientIp, CredentialSource, ListenAddress, Log, LogFormat, LogLevel, Poll, Problems, Series, Settings, State,
-    StatePath, Web, load,
+    ClientIp, CredentialSource, ListenAddress, Log, LogFormat, LogLevel, Poll, Problems, ProfilePlaces, Role, Series,
+    Settings, State, StatePath, Web, load,
 };
 
 mod web_config;
@@ -158,7 +158,7 @@ fn the_defaults_are_those_of_the_contract() {
 #[test]
 fn every_key_of_the_file_is_taken() {
     let settings = load(Some(Path::new("tests/settings/everything.ok.yaml")), [], &[]).unwrap();
-    let [one, two] = &settings.accounts[..] else { panic!("{:?}", settings.accounts) };
+    let [one, two, three] = &settings.accounts[..] else { panic!("{:?}", settings.accounts) };
     assert_eq!((one.name.as_str(), two.name.as_str()), ("主账号", "no"));
     assert_eq!(one.endpoint.to_string(), "https://live.intl.tencentcloudapi.com");
     assert_eq!(two.endpoint.to_string(), "http://127.0.0.1:8080");
@@ -173,7 +173,20 @@ fn every_key_of_the_file_is_taken() {
         secret_key_file: "tests/settings/key.txt".into(),
         token: None,
     };
-    assert_eq!(two.credentials, key_file);
+    let role = Role {
+        arn: "qcs::cam::uin/100000000001:roleName/live-reader".into(),
+        session_name: "counting".into(),
+        external_id: Some(Secret::new("CANARY-ID")),
+        duration: Duration::from_secs(3600),
+    };
+    assert_eq!(two.credentials, CredentialSource::Role { base: Box::new(key_file), role });
+    let places = ProfilePlaces { files: vec!["tests/settings/key.txt".into()], profile: "prod".into() };
+    assert_eq!(three.credentials, CredentialSource::Profile(places));
+    assert_eq!(one.sts_endpoint.to_string(), "https://sts.intl.tencentcloudapi.com");
+    assert_eq!(two.sts_endpoint.to_string(), "https://sts.example.com");
+    let proxy = two.proxy.as_ref().map(|proxy| proxy.url().expose());
+    assert_eq!((proxy, &one.proxy), (Some("http://user:CANARY@127.0.0.1:3128"), &None));
+    assert_eq!(two.ca_file.as_ref().map(|file| file.certificates().len()), Some(1));
     assert_eq!(one.domains, ["push.example.com", "push2.example.com"]);
     assert_eq!(one.apps, ["live", "直播", "007"]);
     assert!(!one.discover_domains && two.discover_domains);
@@ -223,10 +236,16 @@ fn every_key_of_the_file_is_taken() {
 }
 
 /// Every key with a value other than its default, and what it changes.
-const VARIABLES: [(&str, &str); 32] = [
+const VARIABLES: [(&str, &str); 38] = [
     ("accounts[0].name", "other"),
     ("accounts[0].site", "international"),
     ("accounts[0].endpoint", "https://live.example.com"),
+    ("accounts[0].sts_endpoint", "https://sts.example.com"),
+    ("accounts[0].proxy", "http://user:CANARY@proxy.example.com:3128"),
+    ("accounts[0].ca_file", "tests/settings/authorities.txt"),
+    ("accounts[0].credentials", "{ source: environment, secret_id: ~, secret_key: ~ }"),
+    ("accounts[0].credentials", "{ source: ~, secret_id: ~, secret_key: ~, profile: prod }"),
+    ("accounts[0].credentials.role", "{ arn: 'qcs::cam::uin/1:roleName/a', duration: 1h }"),
     ("accounts[0].credentials.secret_id", "AKIDOTHER"),
     ("accounts[0].credentials.secret_key", "CANARY-OTHER"),
     ("accounts[0].credentials.token", "CANARY-TOKEN"),
@@ -310,7 +329,7 @@ fn the_remaining_keys_can_be_set_by_variables_too() {
     assert!(settings.accounts[0].domains.is_empty());
     assert_eq!(settings.accounts[0].apps, ["live"]);
     assert!(matches!(&settings.series.labels.stream, StreamLabel::Group(rules) if rules.len() == 1));
-    assert_eq!(settings.accounts[0].credentials.secret_id(), "AKIDFILE");
+    assert_eq!(settings.accounts[0].credentials.secret_id(), Some("AKIDFILE"));
     let reasons = [("a. b: c".to_owned(), Reason::NetworkError), ("新的.原因__文字".to_owned(), Reason::ClientStopped)];
     assert_eq!(settings.reasons, reasons);
 }

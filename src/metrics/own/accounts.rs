@@ -20,6 +20,7 @@ pub(super) struct AccountMetrics {
     pub(super) watermark: IntGauge,
     kinds: [KindMetrics; Kind::ALL.len()],
     actions: BTreeMap<&'static str, ActionMetrics>,
+    pub(super) renewals: [IntCounter; RENEWALS.len()],
     pub(super) records: [IntCounter; Outcome::ALL.len()],
     pub(super) observation_lag: Histogram,
     pub(super) unmapped: IntCounter,
@@ -33,6 +34,9 @@ pub(super) struct AccountMetrics {
     pub(super) clock_skew: Gauge,
     pub(super) domains: Domains,
 }
+
+/// The label `result` of a renewal of keys that failed, and of one that did not.
+const RENEWALS: [&str; 2] = ["failure", "success"];
 
 /// The label `enabled` of a domain that was not listed.
 const UNKNOWN: &str = "unknown";
@@ -130,6 +134,7 @@ impl AccountMetrics {
                     vectors.api_requests.with_label_values(&[account, action, code])
                 }),
             }),
+            renewals: RENEWALS.map(|result| vectors.credentials_renewals.with_label_values(&[account, result])),
             records: Outcome::ALL.map(|outcome| vectors.records.with_label_values(&[account, outcome.as_str()])),
             observation_lag: vectors.observation_lag.with_label_values(one),
             unmapped: vectors.unmapped.with_label_values(one),
@@ -179,6 +184,9 @@ impl AccountMetrics {
             let codes = with_other(codes_of(action, labels));
             all.extend(codes.map(|code| vectors.api_requests.remove_label_values(&[account, action, code])));
         }
+        all.extend(RENEWALS.map(|result| vectors.credentials_renewals.remove_label_values(&[account, result])));
+        // It is there only for keys that expire.
+        drop(vectors.credentials_expiry.remove_label_values(one));
         let outcomes = Outcome::ALL.map(Outcome::as_str);
         all.extend(outcomes.map(|outcome| vectors.records.remove_label_values(&[account, outcome])));
         // What was made all at once is removed all at once; a child less would be a child that was never made.

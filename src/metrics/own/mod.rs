@@ -213,6 +213,21 @@ impl OwnMetrics {
         self.account(account).api_request(action, code, took);
     }
 
+    /// Temporary keys of the account were renewed, or were not.
+    pub fn credentials_renewed(&self, account: &str, success: bool) {
+        self.account(account).renewals[usize::from(success)].inc();
+    }
+
+    /// The keys that sign the account's requests expire `at`, or never.
+    pub fn credentials_expiry(&self, account: &str, at: Option<UnixSeconds>) {
+        let expiry = &self.vectors.credentials_expiry;
+        match at {
+            Some(at) => expiry.with_label_values(&[account]).set(at),
+            // They may never have expired before either.
+            None => drop(expiry.remove_label_values(&[account])),
+        }
+    }
+
     /// `n` records met `outcome`.
     pub fn records(&self, account: &str, outcome: Outcome, n: u64) {
         self.account(account).records[outcome as usize].inc_by(n);
@@ -377,6 +392,7 @@ mod tests {
         let own = own();
         own.domain_seen("main", "push.example.com");
         own.web_certificate_expiry(7);
+        own.credentials_expiry("main", Some(7));
         let families = own.gather(&Snapshot::default());
         for family in names::ALL.iter().filter(|family| !names::DISCONNECT_FAMILIES.contains(family)) {
             let gathered = families.iter().find(|gathered| gathered.name() == family.name).expect(family.name);
@@ -452,6 +468,28 @@ mod tests {
         assert_eq!((info("false"), info("unknown")), (None, Some(1.0)), "listed no more");
         own.change(&["second".to_owned()], Duration::from_secs(30), 7);
         assert_eq!(info("unknown"), None, "it goes with its account");
+    }
+
+    #[test]
+    fn renewals_are_counted_from_0_and_only_keys_that_expire_have_an_expiry() {
+        let own = own();
+        let before = series(&own);
+        let renewals = |result| value(&own, names::CREDENTIALS_RENEWALS.name, &[("result", result)]);
+        assert_eq!((renewals("success"), renewals("failure")), (Some(0.0), Some(0.0)));
+        own.credentials_renewed("main", true);
+        own.credentials_renewed("main", true);
+        own.credentials_renewed("main", false);
+        assert_eq!((renewals("success"), renewals("failure")), (Some(2.0), Some(1.0)));
+        let expiry = || value(&own, names::CREDENTIALS_EXPIRY.name, &[("account", "main")]);
+        assert_eq!(expiry(), None);
+        own.credentials_expiry("main", None);
+        own.credentials_expiry("main", Some(1_800_000_000));
+        assert_eq!(expiry(), Some(1_800_000_000.0));
+        own.credentials_expiry("main", None);
+        assert_eq!((expiry(), series(&own)), (None, before));
+        own.credentials_expiry("main", Some(1_800_000_000));
+        own.change(&["second".to_owned()], Duration::from_secs(30), 7);
+        assert_eq!((expiry(), series(&own)), (None, before), "it goes with its account");
     }
 
     #[test]

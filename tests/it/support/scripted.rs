@@ -23,6 +23,8 @@ pub(crate) enum Step {
     Flood,
     /// Answers with the request itself, headers and all.
     Echo { status: u16 },
+    /// Neither answers nor closes the connection.
+    Hang,
     /// Does something while the client waits, then the step.
     First(Act, Box<Step>),
 }
@@ -71,6 +73,9 @@ pub(crate) struct Request {
     raw: Vec<u8>,
 }
 
+/// What to do with a request.
+type Script = Arc<dyn Fn(&Request) -> Step + Send + Sync>;
+
 /// The running server; it ends with the test's runtime.
 pub(crate) struct Scripted {
     address: std::net::SocketAddr,
@@ -82,7 +87,19 @@ impl Scripted {
     pub(crate) async fn start(script: impl IntoIterator<Item = Step>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let script = Arc::new(Mutex::new(script.into_iter().collect::<VecDeque<_>>()));
+        let script = Mutex::new(script.into_iter().collect::<VecDeque<_>>());
+        let over = Step::Reply { status: 500, headers: vec![], body: b"the script is over".to_vec() };
+        Self::serving(listener, address, Arc::new(move |_| script.lock().unwrap().pop_front().unwrap_or(over.clone())))
+    }
+
+    /// The same without a script: what each request gets, `answer` says.
+    pub(crate) async fn answering(answer: impl Fn(&Request) -> Step + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        Self::serving(listener, address, Arc::new(answer))
+    }
+
+    fn serving(listener: TcpListener, address: std::net::SocketAddr, script: Script) -> Self {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&requests);
         tokio::spawn(async move {
@@ -108,12 +125,10 @@ impl Scripted {
     }
 }
 
-async fn serve(mut stream: TcpStream, script: Arc<Mutex<VecDeque<Step>>>, requests: Arc<Mutex<Vec<Request>>>) {
+async fn serve(mut stream: TcpStream, script: Script, requests: Arc<Mutex<Vec<Request>>>) {
     while let Some(request) = receive(&mut stream).await {
         requests.lock().unwrap().push(request.clone());
-        let over = Step::Reply { status: 500, headers: vec![], body: b"the script is over".to_vec() };
-        let step = script.lock().unwrap().pop_front().unwrap_or(over);
-        let step = match step {
+        let step = match script(&request) {
             Step::First(act, step) => {
                 (act.0)();
                 *step
@@ -144,6 +159,7 @@ async fn follow(stream: &mut TcpStream, step: Step, request: &Request) -> std::i
             Ok(false)
         }
         Step::Close => Ok(false),
+        Step::Hang => std::future::pending().await,
         Step::First(..) => panic!("one act a step"),
         Step::Half { body } => {
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());

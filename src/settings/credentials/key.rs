@@ -1,69 +1,33 @@
-//! Who signs for an account: keys in the settings, a key in a file, or keys in the environment.
+//! Keys as they are, in the settings, in a file or in the environment.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::secret::Secret;
+use zeroize::Zeroizing;
 
-use super::accounts::Surroundings;
-use super::problem::{Problem, ProblemKind};
-use super::section::{Entry, Section};
+use super::CredentialSource;
+use crate::secret::Secret;
+use crate::settings::accounts::Surroundings;
+use crate::settings::problem::{Problem, ProblemKind};
+use crate::settings::section::{Entry, Section};
+
+/// The keys of a key.
+pub(super) const KEYS: [&str; 4] = ["secret_id", "secret_key", "secret_key_file", "token"];
 
 /// Largest key file that is read.
-const KEY_FILE_BYTES: u64 = 64 << 10;
+const KEY_FILE_BYTES: usize = 64 << 10;
 
-const ID: &str = "TENCENTCLOUD_SECRET_ID";
-const KEY: &str = "TENCENTCLOUD_SECRET_KEY";
+pub(super) const ID: &str = "TENCENTCLOUD_SECRET_ID";
+pub(super) const KEY: &str = "TENCENTCLOUD_SECRET_KEY";
 /// The session token is called either way by programs of this field; the first is the name of Tencent's own tool.
 const TOKENS: [&str; 2] = ["TENCENTCLOUD_TOKEN", "TENCENTCLOUD_SECURITY_TOKEN"];
 
 const ID_ACCEPTED: &str = "visible ASCII without / and ,";
 const SECRET_ACCEPTED: &str = "visible ASCII without white space";
 
-/// Where an account's keys are. Keys of the environment are taken when the settings are read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CredentialSource {
-    /// Keys that stay as they are.
-    Static {
-        /// `SecretId`
-        secret_id: String,
-        /// `SecretKey`
-        secret_key: Secret,
-        /// Token of a temporary key.
-        token: Option<Secret>,
-    },
-    /// A key to be read again when its file changes.
-    KeyFile {
-        /// `SecretId`
-        secret_id: String,
-        /// The file that holds the `SecretKey` and nothing else but a line end.
-        secret_key_file: PathBuf,
-        /// Token of a temporary key.
-        token: Option<Secret>,
-    },
-}
-
-impl CredentialSource {
-    /// `SecretId`, which is no secret: it is sent in clear with each request.
-    #[must_use]
-    pub fn secret_id(&self) -> &str {
-        match self {
-            CredentialSource::Static { secret_id, .. } | CredentialSource::KeyFile { secret_id, .. } => secret_id,
-        }
-    }
-}
-
-/// Reads the credentials of the account at `account`.
-pub(super) fn credentials(account: &Section<'_>, around: Surroundings<'_>) -> Option<CredentialSource> {
-    let section = account.section("credentials");
-    if account.has("credentials") && !section.exists() {
-        return None;
-    }
-    let [has_id, has_key, has_file, has_token] =
-        ["secret_id", "secret_key", "secret_key_file", "token"].map(|name| section.has(name));
-    if !(has_id || has_key || has_file || has_token) {
-        return from_environment(section.key(), &section, around);
-    }
+/// The key that is set in the settings.
+pub(super) fn read(section: &Section<'_>, around: Surroundings<'_>) -> Option<CredentialSource> {
+    let [has_id, has_key, has_file, _] = KEYS.map(|name| section.has(name));
     if !has_id {
         let key = format!("{}.secret_id", section.key());
         section.report(Problem::new(ProblemKind::Missing, key, "not set", "the SecretId of the key beside it"));
@@ -96,23 +60,24 @@ pub(super) fn credentials(account: &Section<'_>, around: Surroundings<'_>) -> Op
     }
 }
 
-fn from_environment(key: &str, section: &Section<'_>, around: Surroundings<'_>) -> Option<CredentialSource> {
-    let variable = |name: &str| around.environment.get(name).map(String::as_str).filter(|text| !text.is_empty());
-    let missing: Vec<&str> = [ID, KEY].into_iter().filter(|name| variable(name).is_none()).collect();
+/// The key of the environment; `alone` where nothing else would do.
+pub(super) fn of_environment(section: &Section<'_>, around: Surroundings<'_>, alone: bool) -> Option<CredentialSource> {
+    let missing: Vec<&str> = [ID, KEY].into_iter().filter(|name| around.variable(name).is_none()).collect();
     if !missing.is_empty() {
         let wrong = format!("not set, and the environment lacks {}", missing.join(" and "));
+        let neither = if alone { "" } else { " or neither of them" };
         let accepted =
-            format!("{ID} and {KEY} in the environment, or here secret_id with secret_key or secret_key_file");
-        section.report(Problem::new(ProblemKind::Missing, key, wrong, accepted));
+            format!("{ID} and {KEY} in the environment{neither}, or here secret_id with secret_key or secret_key_file");
+        section.report(Problem::new(ProblemKind::Missing, section.key(), wrong, accepted));
         return None;
     }
     let report = |name: &str, wrong: String, accepted: &str| {
         let problem = Problem::new(ProblemKind::BadValue, name, wrong, accepted).with_value("[secret]");
         section.report_once(problem.with_origin(Some("environment")));
     };
-    let secret_id = id(variable(ID)?).map_err(|wrong| report(ID, wrong, ID_ACCEPTED)).ok();
-    let secret_key = secret(variable(KEY)?).map_err(|wrong| report(KEY, wrong, SECRET_ACCEPTED)).ok();
-    let tokens: Vec<(&str, &str)> = TOKENS.iter().filter_map(|name| Some((*name, variable(name)?))).collect();
+    let secret_id = id(around.variable(ID)?).map_err(|wrong| report(ID, wrong, ID_ACCEPTED)).ok();
+    let secret_key = secret(around.variable(KEY)?).map_err(|wrong| report(KEY, wrong, SECRET_ACCEPTED)).ok();
+    let tokens: Vec<(&str, &str)> = TOKENS.iter().filter_map(|name| Some((*name, around.variable(name)?))).collect();
     if let [(first, one), (second, other)] = tokens[..]
         && one != other
     {
@@ -132,11 +97,12 @@ fn id(text: &str) -> Result<String, String> {
     if text.contains(['/', ',']) { Err("has / or ,".to_owned()) } else { Ok(text.to_owned()) }
 }
 
-fn secret(text: &str) -> Result<Secret, String> {
+pub(super) fn secret(text: &str) -> Result<Secret, String> {
     printable(text).map(|()| Secret::new(text))
 }
 
-fn printable(text: &str) -> Result<(), String> {
+/// Whether `text` is one word that a header can carry.
+pub(super) fn printable(text: &str) -> Result<(), String> {
     if text.is_empty() {
         Err("is empty".to_owned())
     } else if text.trim() != text {
@@ -152,27 +118,20 @@ fn printable(text: &str) -> Result<(), String> {
 fn key_file(entry: &Entry<'_>, around: Surroundings<'_>) -> Option<PathBuf> {
     let accepted = "a file with the SecretKey in it and nothing else";
     entry.read(accepted, |text| {
-        if text.is_empty() {
-            return Err("is empty".to_owned());
-        }
-        // As Prometheus does: paths in the file start from its folder, others from where the program was started.
-        let path = match around.folder {
-            Some(folder) if entry.is_in_file() => folder.join(text),
-            _ => PathBuf::from(text),
-        };
+        let path = around.path(entry, text)?;
         let key = read_key(&path)?;
-        printable(&key).map(|()| path).map_err(|wrong| format!("its content {wrong}"))
+        printable(key.trim_end_matches(['\r', '\n'])).map(|()| path).map_err(|wrong| format!("its content {wrong}"))
     })
 }
 
-fn read_key(path: &Path) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(KEY_FILE_BYTES + 1).read_to_end(&mut bytes));
-    read.map_err(|error| format!("cannot be read, {error}"))?;
-    if bytes.len() as u64 > KEY_FILE_BYTES {
-        return Err("larger than 64 KiB".to_owned());
-    }
-    let mut text = String::from_utf8(bytes).map_err(|_| "not UTF-8")?;
-    text.truncate(text.trim_end_matches(['\r', '\n']).len());
-    Ok(text)
+fn read_key(path: &Path) -> Result<Zeroizing<String>, String> {
+    // As long as it may become, so that it is never moved and leaves no copy behind.
+    let mut text = Zeroizing::new(String::with_capacity(KEY_FILE_BYTES + 1));
+    let read = std::fs::File::open(path)
+        .and_then(|file| file.take(KEY_FILE_BYTES as u64 + 1).read_to_string(&mut text))
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::InvalidData => "not UTF-8".to_owned(),
+            _ => format!("cannot be read, {error}"),
+        })?;
+    if read > KEY_FILE_BYTES { Err("larger than 64 KiB".to_owned()) } else { Ok(text) }
 }
