@@ -26,7 +26,7 @@ use crate::ledger::{Ledger, LedgerError, Records, SqliteLedger};
 use crate::live::{self, Client, ClientOptions};
 use crate::metrics::exposition::{Coding, Exposition, Format};
 use crate::metrics::{BUILD, OwnMetrics, POLL_ERRORS};
-use crate::poller::{AccountLoop, AccountOptions, ClientIp, Keeper, KeeperHandle, KeeperOptions, Pace};
+use crate::poller::{AccountLoop, AccountOptions, ClientIp, Keeper, KeeperHandle, KeeperOptions, Pace, QuietDay};
 use crate::publication::Terms;
 use crate::reason::Classifier;
 use crate::session::Name;
@@ -161,6 +161,9 @@ pub async fn run_reloading(
         state = %state_name(&settings),
         "started"
     );
+    for account in &settings.accounts {
+        tell_cost(account, &settings, house.clock.now());
+    }
     let bound: Vec<IpAddr> = bound.iter().map(SocketAddr::ip).collect();
     let protection = Protection::new(settings.web.config_file.as_deref(), &bound, &house.metrics)?;
     let (stopping, stopped) = watch::channel(false);
@@ -390,6 +393,20 @@ fn pace(settings: &Settings) -> Pace {
         initial_lookback: poll.initial_lookback,
         retention: settings.state.retention,
     }
+}
+
+/// Says how often the API is going to be asked, and what for.
+fn tell_cost(account: &settings::Account, settings: &Settings, now: UnixSeconds) {
+    let scopes = account.domains.len().max(1) * account.apps.len().max(1);
+    let day = QuietDay::of(&pace(settings), scopes as u64, now);
+    info!(
+        account = account.name,
+        requests_a_day = day.requests(),
+        polls = day.polls,
+        sweeps = day.sweeps,
+        asked_one_by_one = scopes,
+        "asks the API at least so often, and more where there is something to list"
+    );
 }
 
 fn state_name(settings: &Settings) -> String {

@@ -5,6 +5,7 @@
 //! failed is never guessed: what was committed stays, everything else is listed again.
 
 mod account;
+mod cost;
 mod handle;
 mod idle_clock;
 mod keeper;
@@ -14,6 +15,7 @@ mod survey;
 mod verify;
 
 pub use account::{AccountLoop, AccountOptions, Pace, PassError, scopes};
+pub use cost::QuietDay;
 pub use handle::{KeeperError, KeeperHandle};
 pub use keeper::{CommitObserver, Keeper, KeeperChange, KeeperOptions};
 pub use observation::{Bench, ClientIp, Observation, Receipt, Sorted};

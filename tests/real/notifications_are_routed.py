@@ -51,6 +51,7 @@ ROUTES = {
     "TencentLiveExporterStateNotWritable": "on-call",
     "TencentLiveExporterClockSkew": "operators",
     "TencentLiveExporterSeriesOverflow": "operators",
+    "TencentLiveExporterKeysNotRenewed": "operators",
     "TencentLiveExporterIncompleteListings": "operators",
     "TencentLiveExporterRecordsUnreadable": "operators",
     "TencentLiveExporterRecordsLate": "log",

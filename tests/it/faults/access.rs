@@ -58,6 +58,10 @@ async fn b6_a_quota_that_others_have_used_up_fails_the_poll_with_advice() {
     passes.world.set_quirks(|quirks| quirks.requests_per_second = None);
     passes.poll().await.unwrap();
     passes.shows_the_truth("once there is quota");
+    // Of a hundred thousand; the refusals of one second halve it once, and it rises by a hundredth in about a second.
+    let labels = [("account", passes.account.as_str())];
+    let pace = passes.metrics().get("tencent_live_exporter_api_requests_per_second", &labels);
+    assert!(pace.is_some_and(|pace| (20_000.0..99_000.0).contains(&pace)), "{pace:?}");
 }
 
 fn wrong() -> CredentialSource {

@@ -61,6 +61,7 @@ impl Passes {
         let (told, calls, name) = (Arc::clone(&reports), Arc::clone(&metrics), account.clone());
         let observer = Arc::new(move |report: &CallReport| {
             calls.api_request(&name, report.action, report.code, report.took);
+            calls.api_pace(&name, report.requests_per_second);
             told.lock().unwrap().push(report.clone());
         });
         let mut options =
