@@ -42,6 +42,8 @@ pub(super) struct Crowd {
     page: u32,
     second_reading: bool,
     received: u64,
+    /// The rows of the page with the most.
+    most_on_a_page: u64,
     /// The highest `TotalNum` of this window so far: an answer that is empty by mistake must not end the reading.
     total: u64,
     /// Rows that are no sessions (unfinished, broken), as many as the reading with the most.
@@ -61,6 +63,7 @@ impl Crowd {
             page: 1,
             second_reading: false,
             received: 0,
+            most_on_a_page: 0,
             total,
             others: 0,
             most_others: 0,
@@ -88,7 +91,9 @@ impl Crowd {
             let most = self.most_together.entry(session.clone()).or_default();
             *most = if planted(Bug::MultisetOverPages) { *most + count } else { count.max(*most) };
         }
-        self.received += page.rows.len() as u64;
+        let rows = page.rows.len() as u64;
+        self.received += rows;
+        self.most_on_a_page = self.most_on_a_page.max(rows);
         self.total = self.total.max(page.total.unwrap_or(0));
         let total = self.total;
         let same_page_again = self.page > 1 && page.rows == self.last_page;
@@ -141,7 +146,9 @@ impl Crowd {
         } else {
             return CrowdStep::Incomplete;
         };
-        if names.is_empty() || names.len() > MOST_NAMES || total <= u64::from(FULL_PAGE) {
+        // Rows that would fit a page, and came on one, are all there are: `TotalNum` is wrong.
+        let fits_a_page = total <= u64::from(FULL_PAGE) && self.received <= self.most_on_a_page;
+        if names.is_empty() || names.len() > MOST_NAMES || fits_a_page {
             return CrowdStep::Incomplete;
         }
         let filters = names.into_iter().map(|name| narrow(self.filter.clone(), name.clone())).collect();

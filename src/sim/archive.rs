@@ -313,3 +313,27 @@ pub(super) fn page(rows: &[(UnixSeconds, EventId)], ask: &Ask, quirks: &Quirks, 
     }
     page
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn late_events_find_their_places_among_those_before(batches in proptest::collection::vec(proptest::collection::vec(0_i64..40, 0..12), 0..8)) {
+            let mut archive = Archive::default();
+            let mut all = Vec::new();
+            for batch in batches {
+                let settled = archive.by_end.len();
+                for end in batch {
+                    let entry = Entry { end, id: u32::try_from(all.len()).unwrap(), start: 0 };
+                    archive.by_end.push(entry);
+                    all.push(entry);
+                }
+                archive.settle(settled);
+                all.sort_unstable();
+                assert_eq!(archive.by_end, all);
+            }
+        }
+    }
+}

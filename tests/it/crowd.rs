@@ -46,13 +46,17 @@ fn answer(rows: &[PushSession], query: &Query) -> Page {
 
 /// Lists `rows` as a poll does and returns how many were counted.
 fn list(rows: &[PushSession]) -> (usize, Tally) {
+    list_from(|query| answer(rows, query))
+}
+
+fn list_from(mut answer: impl FnMut(&Query) -> Page) -> (usize, Tally) {
     let (key, slices) = (IdentityKey::new([7; 16]), Slices::new());
     let window = Window { start: SECOND - 100, end: SECOND + 1_000 };
     let bounds = Bounds { floor: SECOND - 10_000, now: SECOND + 1_000 };
     let mut pass = Pass::poll(Filter::default(), [window], bounds);
     let mut groups: BTreeMap<GroupId, Group> = BTreeMap::new();
     while let Some(query) = pass.next(&slices) {
-        let reading = pass.answer(answer(rows, &query), &slices);
+        let reading = pass.answer(answer(&query), &slices);
         let mut views: BTreeMap<GroupId, Vec<Fact>> = BTreeMap::new();
         for session in &reading.sessions {
             views.entry(session.group()).or_default().push(session.fact(&key));
@@ -97,4 +101,31 @@ fn two_sessions_of_one_second_are_counted_though_a_page_of_their_stream_s_ended_
     }
     let (counted, tally) = list(&rows);
     assert_eq!((counted, tally.incomplete_listings), (152, 0), "{tally:?}");
+}
+
+#[test]
+fn a_crowd_that_fits_a_full_page_is_split_by_name_where_the_api_shows_shorter_pages() {
+    // Rows of one second are in another order on every page, so that none of them may be taken for the next.
+    let (rows, mut asked) = (burst(96, 4), 0);
+    let (counted, tally) = list_from(|query| {
+        asked += 1;
+        let mut rows = rows.clone();
+        rows.rotate_left(37 * asked % 96);
+        let all = answer(&rows, &Query { page: 1, ..query.clone() });
+        let shown = all.rows.into_iter().skip((query.page as usize - 1) * 40).take(40);
+        Page { total: all.total, rows: shown.collect() }
+    });
+    assert_eq!((counted, tally.incomplete_listings), (96, 0), "{tally:?}");
+}
+
+#[test]
+fn a_total_that_is_wrong_costs_no_split_by_name() {
+    let (rows, mut asked) = (burst(24, 1), 0);
+    let (counted, tally) = list_from(|query| {
+        asked += 1;
+        let page = answer(&rows, query);
+        Page { total: page.total.map(|total| total + 9), ..page }
+    });
+    assert_eq!(counted, 24);
+    assert!(tally.incomplete_listings > 0 && asked < 40, "{asked} requests: {tally:?}");
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{AccountLoop, PassError, Run, bounds, seconds};
-use crate::listing::{Filter, Kind, Pass, cover, next_border};
+use crate::clock::UnixSeconds;
+use crate::listing::{Bounds, Filter, Kind, Pass, SliceId, cover, next_border};
 use crate::live::EventSource;
 
 /// A sweep or an audit under way, over the scopes one after the other.
@@ -15,6 +16,13 @@ pub(super) struct Sweep {
     current: Option<(Filter, Pass)>,
     failure: Option<PassError>,
     took: Duration,
+}
+
+/// The slices of the lookback that end before every poll lists the rest anyway.
+fn further_back(watermark: UnixSeconds, lookback: i64, overlap: i64, bounds: Bounds) -> Vec<SliceId> {
+    let from = bounds.now.min(watermark) - lookback;
+    let until = next_border(watermark - overlap).min(watermark);
+    cover(from, until.min(bounds.now), bounds.floor)
 }
 
 impl<S: EventSource> AccountLoop<S> {
@@ -61,11 +69,9 @@ impl<S: EventSource> AccountLoop<S> {
             let since = self.open(now).await?;
             let books = self.books.as_ref().and_then(|books| books.scopes.get(&scope));
             let Some(watermark) = books.and_then(|scope| scope.watermark) else { continue };
-            let from = now.min(watermark) - seconds(self.options.pace.sweep_lookback);
             let bounds = bounds(since, now);
-            // The rest is listed by every poll anyway.
-            let until = next_border(watermark - seconds(self.options.pace.overlap)).min(watermark);
-            let slices = cover(from, until.min(now), bounds.floor);
+            let pace = &self.options.pace;
+            let slices = further_back(watermark, seconds(pace.sweep_lookback), seconds(pace.overlap), bounds);
             sweep.current = Some((scope.clone(), Pass::sweep(scope, &slices, bounds, sweep.kind == Kind::Sweep)));
         }
         if let Some(error) = sweep.failure.take() {
@@ -76,5 +82,21 @@ impl<S: EventSource> AccountLoop<S> {
             self.first_pass_over = true;
         }
         Ok(Run::Complete)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn sweeps_and_polls_leave_no_second_out(watermark in 1_700_000_000_i64..1_700_010_000, overlap in 64_i64..4_000) {
+            let (from, polled_from) = (watermark - 86_400, watermark - overlap);
+            let slices = further_back(watermark, 86_400, overlap, Bounds { floor: 0, now: watermark });
+            let swept = slices[0].window().start..=slices[slices.len() - 1].window().end;
+            assert!(swept.contains(&from) && swept.contains(&(polled_from - 1)), "{swept:?}, {polled_from}");
+            assert!(*swept.end() < watermark && swept.end() - polled_from < 64, "{swept:?}, {polled_from}");
+        }
     }
 }
