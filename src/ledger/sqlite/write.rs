@@ -72,8 +72,16 @@ fn accounted(group: &Group) -> Vec<u8> {
 /// Adds records, and to how many there are by hour, by third of a day and by kind: once for all that ended together.
 fn records(tx: &Transaction<'_>, records: &[Record]) -> rusqlite::Result<()> {
     let mut sums: BTreeMap<(i64, i64, i64), i64> = BTreeMap::new();
+    // Few kinds, many records of each.
+    let mut kinds = BTreeMap::new();
     for record in records {
-        let kind = new_record(tx, record)?;
+        let (account, session) = (record.account.as_str(), &record.session);
+        let names = (account, &session.domain, &session.app, session.reason_text.as_str());
+        let kind = match kinds.get(&names) {
+            Some(kind) => *kind,
+            None => *kinds.entry(names).or_insert(kind(tx, account, session)?),
+        };
+        new_record(tx, record, kind)?;
         for width in SUM_WIDTHS {
             *sums.entry((width, record.session.end / width, kind)).or_default() += 1;
         }
@@ -88,10 +96,8 @@ fn records(tx: &Transaction<'_>, records: &[Record]) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Adds a record; its kind.
-fn new_record(tx: &Transaction<'_>, record: &Record) -> rusqlite::Result<i64> {
+fn new_record(tx: &Transaction<'_>, record: &Record, kind: i64) -> rusqlite::Result<()> {
     let session = &record.session;
-    let kind = kind(tx, &record.account, session)?;
     let stream = stream(tx, &session.stream)?;
     tx.prepare_cached(
         "INSERT INTO record (kind, stream, end_time, start_time, duration, first_seen, counted, client_ip, resolution,
@@ -111,7 +117,7 @@ fn new_record(tx: &Transaction<'_>, record: &Record) -> rusqlite::Result<i64> {
         record.group.0,
         record.fact.to_bytes(),
     ])?;
-    Ok(kind)
+    Ok(())
 }
 
 fn revise(tx: &Transaction<'_>, revision: &Revision) -> rusqlite::Result<()> {
