@@ -6,6 +6,7 @@
 
 mod account;
 mod cost;
+mod doctor;
 mod handle;
 mod idle_clock;
 mod keeper;
@@ -16,6 +17,9 @@ mod verify;
 
 pub use account::{AccountLoop, AccountOptions, Pace, PassError, scopes};
 pub use cost::QuietDay;
+pub use doctor::{
+    Check, ExaminationOptions, KeyFound, LedgerNotes, Policy, Status, Way, examine, state, state_in_memory,
+};
 pub use handle::{KeeperError, KeeperHandle};
 pub use keeper::{CommitObserver, Keeper, KeeperChange, KeeperOptions};
 pub use observation::{Bench, ClientIp, Observation, Receipt, Sorted};
