@@ -97,9 +97,11 @@ impl LedgerNotes {
         let mut notes = Self::default();
         let Some(books) = view.books()?.accounts.remove(account) else { return Ok(notes) };
         let mut left = MOST_RECORDS;
-        // What had ended before the exporter first asked tells when it was started, and not when it was published.
-        view.records(Some(account), books.first_start, |record| {
-            notes.delays.push((record.first_seen - record.session.end).max(0));
+        view.records(Some(account), UnixSeconds::MIN, |record| {
+            // What had ended before the exporter first asked tells when it was started, and not when it was published.
+            if record.session.end >= books.first_start {
+                notes.delays.push((record.first_seen - record.session.end).max(0));
+            }
             notes.apps.insert(record.session.app);
             left -= 1;
             if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
