@@ -76,11 +76,12 @@ pub(super) fn run(flags: &Flags, arguments: &Arguments) -> Result<ExitCode, Fail
 fn config(flags: &Flags, settings: &Settings) -> Check {
     let file = flags.config_file.as_deref().map(|file| printable(&file.display().to_string(), usize::MAX));
     let variables = environment().filter(|(name, _)| name.starts_with("TENCENT_LIVE__")).count();
+    let s = if variables == 1 { "" } else { "s" };
     let from = match (file, variables) {
         (Some(file), 0) => format!("the file {file}"),
-        (Some(file), _) => format!("the file {file} and {variables} TENCENT_LIVE__ variables"),
+        (Some(file), _) => format!("the file {file} and {variables} TENCENT_LIVE__ variable{s}"),
         (None, 0) => "no file: defaults and flags".to_owned(),
-        (None, _) => format!("no file: defaults, flags and {variables} TENCENT_LIVE__ variables"),
+        (None, _) => format!("no file: defaults, flags and {variables} TENCENT_LIVE__ variable{s}"),
     };
     let accounts = settings.account_names().join(", ");
     Check::ok("config", format!("{from}; accounts: {accounts}"))

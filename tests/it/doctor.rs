@@ -1,12 +1,19 @@
 //! `doctor`: each thing that may be wrong, told in its line and in no other, by the real program.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tencent_live_exporter::app::{self, AskedExamination};
+use tencent_live_exporter::poller::Status;
+use tencent_live_exporter::settings::{CredentialSource, ProfilePlaces, Settings};
 use tencent_live_exporter::sim::scenario::{Bounds, Domain, WindowFilter};
 use tencent_live_exporter::sim::{Event, Fault, Name};
 
 use crate::command_line::{Api, last_line, stops_cleanly};
 use crate::support::certificates::Authority;
 use crate::support::child::{CommandLine, Ended};
+use crate::support::issuers::{ISSUED_ID, Issuers, issued};
 use crate::support::metrics::Metrics;
 use crate::support::proxy::tls_before;
 use crate::support::scripted::{Scripted, Step};
@@ -468,5 +475,32 @@ async fn a_busy_platform_is_asked_no_more_than_sixty_times() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let rows = check(&ended, "rows");
     assert!(text(&rows, "message").contains("3003 in the last hour; of the first 1200: 1200 finished"), "{rows}");
+    let delay = check(&ended, "publication_delay");
+    assert_eq!(delay["status"], "unknown", "what moves from page to page is not new: {delay}");
     assert!(api.world.requests().count <= 60, "{}", api.world.requests().count);
+}
+
+#[tokio::test]
+async fn keys_that_are_issued_are_told_with_their_issuer_and_their_end() {
+    let (api, issuers) = (healthy().await, Issuers::start().await);
+    api.world.set_keys(issued(1));
+    let yaml = format!("{{ accounts: [{{ endpoint: \"{}\" }}], state: {{ path: \":memory:\" }} }}", api.endpoint());
+    let mut settings = Settings::from_yaml(&yaml, []).unwrap();
+    settings.accounts[0].credentials = CredentialSource::Chain {
+        profile: ProfilePlaces { files: Vec::new(), profile: "default".into() },
+        metadata: Some(issuers.server.endpoint()),
+        web_identity: Err(vec!["TKE_REGION"]),
+    };
+    let asked =
+        AskedExamination { accounts: vec!["main".into()], watch: Duration::ZERO, environment_id: Some("other".into()) };
+    let told: app::Told = Arc::new(|_, _| ());
+    let examined = app::examine(&settings, &asked, &told).await.unwrap();
+    let [first, rest @ ..] = &examined[0].checks[..] else { panic!("{examined:?}") };
+    assert_eq!((first.name, first.status), ("credentials", Status::Ok), "{first:?}");
+    let minutes = issuers.habits().lock().unwrap().life / 60;
+    let ends = [minutes - 1, minutes].map(|left| format!("expire in {left} min and are renewed before"));
+    assert!(ends.iter().any(|end| first.message.contains(end)), "{first:?}");
+    assert!(first.message.starts_with("keys of the CVM role, secret id AKIDcana…"), "{first:?}");
+    assert!(rest.iter().all(|check| check.status != Status::Failure), "{examined:#?}");
+    assert!(!format!("{examined:?}").contains(ISSUED_ID), "{examined:?}");
 }

@@ -46,8 +46,13 @@ pub(super) fn credentials(found: Result<&KeyFound, &CredentialsError>, now: Unix
     let found = match found {
         Ok(found) => found,
         Err(error) => {
-            let advice = "give accounts[].credentials, TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY, a profile file, or \
-                          a role to the machine or the pod";
+            let advice = match error {
+                CredentialsError::Nowhere { .. } => {
+                    "set `credentials` of the account, TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY, or a profile file, \
+                     or give the machine or the pod a role"
+                }
+                _ => "repair it, or name another source under `credentials` of the account",
+            };
             return Check::failure(NAME, format!("no keys: {}", chain(error)), advice);
         }
     };
@@ -172,11 +177,14 @@ pub(super) fn clock(skew: Option<i64>) -> Check {
     let side = if skew < 0 { "behind this machine's" } else { "ahead of this machine's" };
     let message = format!("the API's clock is {} s {side}", skew.unsigned_abs());
     let advice = "set the clock of this machine, with NTP";
+    // No window reaches beyond the now of either clock.
+    let late = if skew > 0 { format!(", and counts what ends {skew} s late") } else { String::new() };
+    let off = format!("{message}; the exporter signs by the API's clock all the same{late}");
     match skew.unsigned_abs() {
         0 => Check::ok(NAME, "the API's clock and this machine's agree"),
         seconds if seconds < CLOCK_WARNING => Check::ok(NAME, message),
-        seconds if seconds < CLOCK_FAILURE => Check::warning(NAME, message, advice),
-        _ => Check::failure(NAME, format!("{message}, as far as signatures are refused over"), advice),
+        seconds if seconds < CLOCK_FAILURE => Check::warning(NAME, off, advice),
+        _ => Check::failure(NAME, off, advice),
     }
 }
 
@@ -244,6 +252,8 @@ mod tests {
             assert_eq!(clock(Some(skew)).status, status, "{skew}");
         }
         assert!(clock(Some(-61)).message.contains("61 s behind"));
+        assert!(clock(Some(61)).message.contains("counts what ends 61 s late"));
+        assert!(!clock(Some(-61)).message.contains("late"));
         assert_eq!(clock(None).status, Skipped);
     }
 
