@@ -16,9 +16,10 @@ use std::time::Duration;
 
 use tencent_live_exporter::clock::{Clock, ManualClock, UnixSeconds};
 use tencent_live_exporter::ledger::SqliteLedger;
-use tencent_live_exporter::listing::{FULL_PAGE, Page, Query};
+use tencent_live_exporter::listing::{FULL_PAGE, Filter, Page, Query};
 use tencent_live_exporter::live::{
     self, ApiTime, CallError, CallReport, Client, ClientOptions, Credentials, Domain, EventSource, Patience, Provider,
+    StreamsOnline,
 };
 use tencent_live_exporter::metrics::{OwnMetrics, POLL_ERRORS};
 use tencent_live_exporter::poller::{AccountLoop, AccountOptions, ClientIp, Keeper, KeeperHandle, KeeperOptions, Pace};
@@ -192,6 +193,11 @@ impl EventSource for Source {
         self.ask(async move { client.push_domains().await }).await
     }
 
+    async fn streams_online(&self, scope: &Filter) -> Result<StreamsOnline, CallError> {
+        let (client, scope) = (Arc::clone(&self.client), scope.clone());
+        self.ask(async move { client.streams_online(&scope).await }).await
+    }
+
     fn api_time(&self) -> Option<ApiTime> {
         self.client.api_time()
     }
@@ -307,6 +313,7 @@ async fn day(case: Case, cloud: &Cloud) -> u64 {
         domains: (0..domains).map(|number| Name::from(Case::domain(number).as_str())).collect(),
         apps: Vec::new(),
         discover_domains: true,
+        streams_online: true,
         pace: pace(),
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
         keeper: handle.clone(),

@@ -259,6 +259,7 @@ impl House {
             domains: account.domains.iter().map(|name| Name::from(name.as_str())).collect(),
             apps: account.apps.iter().map(|name| Name::from(name.as_str())).collect(),
             discover_domains: account.discover_domains,
+            streams_online: account.streams_online,
             pace: pace(settings),
             clock: Arc::clone(&self.clock),
             keeper: self.keeper.clone(),

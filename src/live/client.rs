@@ -1,7 +1,8 @@
 //! The client: asks with the account's keys, at its pace, tries again, reports.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustls::RootCertStore;
@@ -13,9 +14,12 @@ use super::error::CallError;
 use super::pacing::Patience;
 use super::time::ApiTime;
 use super::transport::{self, Proxy, SetupError};
-use super::{BODY_BYTES, DESCRIBE_DOMAINS, DESCRIBE_EVENTS, Domain, EventSource, request, wire};
+use super::wire::OnlinePage;
+use super::{
+    BODY_BYTES, DESCRIBE_DOMAINS, DESCRIBE_EVENTS, DESCRIBE_ONLINE, Domain, EventSource, StreamsOnline, request, wire,
+};
 use crate::clock::Clock;
-use crate::listing::{FULL_PAGE, Page, Query};
+use crate::listing::{FULL_PAGE, Filter, Page, Query};
 
 /// Tencent Cloud Live.
 const LIVE: Service = Service { name: "live", version: "2018-08-01", body_bytes: BODY_BYTES, discreet: false };
@@ -24,6 +28,14 @@ const LIVE: Service = Service { name: "live", version: "2018-08-01", body_bytes:
 const MOST_DOMAIN_PAGES: u32 = 100;
 /// Most domains that are kept: as many as that many full pages hold, whatever size the pages really have.
 const MOST_DOMAINS: usize = (MOST_DOMAIN_PAGES * FULL_PAGE) as usize;
+
+/// Streams online on one page. The API of the China site would show more, and recommends one page; but a body has to fit
+/// [`BODY_BYTES`].
+const ONLINE_PAGE: u32 = 5_000;
+/// As many as the API of the international site takes.
+const SHORT_ONLINE_PAGE: u32 = 100;
+/// Most pages of streams online that are asked for.
+const MOST_ONLINE_PAGES: u32 = 50;
 
 /// One HTTP exchange with the API, or the attempt at one.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,6 +118,8 @@ pub struct Client {
     channel: Channel,
     options: ClientOptions,
     patience: Patience,
+    /// Whether the API has refused [`ONLINE_PAGE`].
+    short_online_pages: AtomicBool,
 }
 
 impl std::fmt::Debug for Client {
@@ -142,7 +156,23 @@ impl Client {
             channel: Channel::new(&way, LIVE, Arc::clone(&options.clock))?,
             patience: Patience::new(rate, options.attempts, options.back_off),
             options,
+            short_online_pages: AtomicBool::new(false),
         })
+    }
+
+    async fn online_page(&self, scope: &Filter, number: u32) -> Result<OnlinePage, CallError> {
+        let page = |size| self.call(DESCRIBE_ONLINE, request::online(scope, number, size), wire::online);
+        if self.short_online_pages.load(Ordering::Relaxed) {
+            return page(SHORT_ONLINE_PAGE).await;
+        }
+        match page(ONLINE_PAGE).await {
+            Err(error) if error.kind() == "parameter" && number == 1 => {
+                let short = page(SHORT_ONLINE_PAGE).await;
+                self.short_online_pages.store(short.is_ok(), Ordering::Relaxed);
+                short
+            }
+            answered => answered,
+        }
     }
 
     async fn call<T>(&self, action: &'static str, body: String, decode: Decode<T>) -> Result<T, CallError> {
@@ -219,6 +249,29 @@ impl EventSource for Client {
             }
         }
         Ok(domains)
+    }
+
+    async fn streams_online(&self, scope: &Filter) -> Result<StreamsOnline, CallError> {
+        let mut streams = HashSet::new();
+        for number in 1..=MOST_ONLINE_PAGES {
+            let page = self.online_page(scope, number).await?;
+            let known = streams.len();
+            streams.extend(page.streams);
+            let complete = page.total.is_some_and(|total| streams.len() as u64 >= total);
+            if complete || streams.len() == known {
+                let mut online = StreamsOnline::new();
+                for stream in streams {
+                    *online.entry((stream.domain, stream.app)).or_default() += 1;
+                }
+                return Ok(online);
+            }
+        }
+        Err(CallError::Protocol {
+            action: DESCRIBE_ONLINE,
+            problem: format!("{MOST_ONLINE_PAGES} pages do not show all streams online, ask for fewer by `domains`"),
+            sample: String::new(),
+            request_id: None,
+        })
     }
 
     fn api_time(&self) -> Option<ApiTime> {

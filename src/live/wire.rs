@@ -1,7 +1,7 @@
-//! Answers: the envelope every action shares, and what the two actions put into it.
+//! Answers: the envelope every action shares, and what each action puts into it.
 //!
-//! Fields are named after the API's pages, `DescribeLiveStreamEventList` and `DescribeLiveDomains`
-//! Unknown members are ignored; a member that is there twice spoils the answer.
+//! Fields are named after the API's pages, `DescribeLiveStreamEventList`, `DescribeLiveDomains` and
+//! `DescribeLiveStreamOnlineList`. Unknown members are ignored; a member that is there twice spoils the answer.
 
 use std::fmt;
 
@@ -45,6 +45,8 @@ struct Members<'a> {
     total_num: Option<&'a RawValue>,
     #[serde(borrow, rename = "DomainList")]
     domain_list: Option<&'a RawValue>,
+    #[serde(borrow, rename = "OnlineInfo")]
+    online_info: Option<&'a RawValue>,
     #[serde(borrow, rename = "AllCount")]
     all_count: Option<&'a RawValue>,
     #[serde(borrow, rename = "Credentials")]
@@ -88,6 +90,33 @@ pub(super) struct DomainPage {
     /// `AllCount`: domains that match, on all pages.
     pub(super) total: Option<u64>,
     pub(super) domains: Vec<Domain>,
+}
+
+/// `StreamOnlineInfo`, as far as it is used.
+#[derive(Deserialize)]
+struct StreamOnlineInfo<'a> {
+    #[serde(borrow, rename = "DomainName")]
+    domain: Option<&'a RawValue>,
+    #[serde(borrow, rename = "AppName")]
+    app: Option<&'a RawValue>,
+    #[serde(borrow, rename = "StreamName")]
+    stream: Option<&'a RawValue>,
+}
+
+/// A stream that is pushed now.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct OnlineStream {
+    pub(super) domain: Name,
+    pub(super) app: Name,
+    pub(super) stream: Name,
+}
+
+/// One page of what is online.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct OnlinePage {
+    /// `TotalNum`: streams online, on all pages.
+    pub(super) total: Option<u64>,
+    pub(super) streams: Vec<OnlineStream>,
 }
 
 /// A successful answer, not yet looked into.
@@ -176,6 +205,28 @@ pub(super) fn domains(answer: &Answer<'_>) -> Result<DomainPage, CallError> {
         Ok(Domain { name: Name::new(name), enabled: text::count(info.status) != Some(0) })
     });
     Ok(DomainPage { total, domains: domains.collect::<Result<_, CallError>>()? })
+}
+
+/// The streams of `DescribeLiveStreamOnlineList`.
+///
+/// # Errors
+/// [`CallError::Protocol`] without an `OnlineInfo`, or when one of its elements lacks a name.
+pub(super) fn online(answer: &Answer<'_>) -> Result<OnlinePage, CallError> {
+    let total = text::count(answer.members.total_num);
+    let elements = answer.list("OnlineInfo", answer.members.online_info, total)?;
+    let streams = elements.into_iter().map(|element| {
+        let info: StreamOnlineInfo<'_> =
+            object(element.get()).map_err(|error| answer.spoiled(&format!("OnlineInfo: {error}")))?;
+        let name = |field: &str, raw: Option<&RawValue>| {
+            raw.and_then(text::bytes).map(Name::new).ok_or_else(|| answer.spoiled(&format!("a stream has no {field}")))
+        };
+        Ok(OnlineStream {
+            domain: name("DomainName", info.domain)?,
+            app: name("AppName", info.app)?,
+            stream: name("StreamName", info.stream)?,
+        })
+    });
+    Ok(OnlinePage { total, streams: streams.collect::<Result<_, CallError>>()? })
 }
 
 fn protocol(action: &'static str, problem: &str, body: &str, request_id: Option<String>) -> CallError {
@@ -328,6 +379,23 @@ mod tests {
         );
         let nameless = r#"{"Response":{"AllCount":1,"DomainList":[{"Status":1}]}}"#;
         assert!(domains(&Answer::open("DescribeLiveDomains", nameless).unwrap()).is_err());
+    }
+
+    #[test]
+    fn streams_online_are_read_by_their_names() {
+        let body = r#"{"Response":{"TotalNum":1,"TotalPage":1,"PageNum":1,"PageSize":10,"OnlineInfo":[{"StreamName":"s","AppName":"live","DomainName":"d","PushToDelay":0,"PublishTimeList":[{"PublishTime":"2022-11-04T08:42:06Z"}]}],"RequestId":"r-1"}}"#;
+        let read = |body| online(&Answer::open("DescribeLiveStreamOnlineList", body).unwrap());
+        let stream = OnlineStream { domain: "d".into(), app: "live".into(), stream: "s".into() };
+        assert_eq!(read(body).unwrap(), OnlinePage { total: Some(1), streams: vec![stream] });
+        let nothing = OnlinePage { total: Some(0), streams: vec![] };
+        assert_eq!(read(r#"{"Response":{"TotalNum":0}}"#).unwrap(), nothing);
+        for body in [
+            r#"{"Response":{"TotalNum":1}}"#,
+            r#"{"Response":{"TotalNum":1,"OnlineInfo":[{"AppName":"live","DomainName":"d"}]}}"#,
+            r#"{"Response":{"TotalNum":1,"OnlineInfo":[["s","live","d"]]}}"#,
+        ] {
+            assert!(read(body).is_err(), "{body}");
+        }
     }
 
     proptest! {

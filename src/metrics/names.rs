@@ -63,6 +63,8 @@ families! {
         "1 if the account's last poll succeeded, 0 if it failed or has not finished yet.";
     DOMAIN_INFO: Gauge "tencent_live_domain_info" ["account", "domain", "enabled"]
         "Always 1: a push domain of an account, discovered, configured or seen; whether it is switched on: true, false or unknown.";
+    STREAMS_ONLINE: Gauge "tencent_live_streams_online" ["domain", "app"]
+        "Streams that are pushed, as the API lists them once a minute; absent while it does not.";
     BUILD_INFO: Gauge "tencent_live_exporter_build_info" ["version", "revision", "rustversion"]
         "Always 1: which build of the exporter runs.";
     POLLS: Counter "tencent_live_exporter_polls_total" ["account", "kind"]

@@ -18,6 +18,7 @@ pub(super) enum Message {
     Account { new: NewAccount, reply: Reply<AccountBooks> },
     Observe { observation: Box<Observation>, reply: Reply<Receipt> },
     Introduce { account: String, domains: Vec<Name>, reply: Reply<Vec<String>> },
+    Labels { names: Vec<Name>, reply: Reply<Vec<String>> },
     Counting { account: String, reply: Reply<()> },
     Publish { account: String, reply: Reply<()> },
     Forget { account: String, floor: UnixSeconds, records_until: UnixSeconds, reply: Reply<()> },
@@ -82,6 +83,14 @@ impl KeeperHandle {
     /// When the ledger fails.
     pub async fn introduce(&self, account: String, domains: Vec<Name>) -> Result<Vec<String>, KeeperError> {
         self.ask(|reply| Message::Introduce { account, domains, reply }).await
+    }
+
+    /// What names are called on the page.
+    ///
+    /// # Errors
+    /// When the keeper has stopped.
+    pub async fn labels(&self, names: Vec<Name>) -> Result<Vec<String>, KeeperError> {
+        self.ask(|reply| Message::Labels { names, reply }).await
     }
 
     /// Says that an account has been listed for the first time: from now on it is hidden for `hold_max` at most.

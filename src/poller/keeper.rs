@@ -208,6 +208,10 @@ impl Keeper {
                 let done = self.introduce(&account, &domains);
                 Self::answer(reply, done)
             }
+            Message::Labels { names, reply } => {
+                let labels = names.iter().map(|name| name.label(&self.key)).collect();
+                Self::answer(reply, Ok(labels))
+            }
             Message::Counting { account, reply } => {
                 self.publication.hide(&account, self.options.clock.elapsed());
                 Self::answer(reply, Ok(()))

@@ -1,6 +1,6 @@
 //! The one place that logs and counts what the other rooms report, so that log and metrics cannot drift.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use crate::listing::{Kind, Reading, Tally};
 use crate::live::CallError;
 use crate::metrics::{Outcome, OwnMetrics};
 
+/// Streams that are pushed, by the labels of their domain and app.
+pub(super) type StreamsByLabels = BTreeMap<(String, String), u64>;
+
 /// Most distinct texts of strangers that are logged in the life of the process.
 const MOST_LOGGED: usize = 64;
 
@@ -22,12 +25,13 @@ pub(super) struct Report {
     account: String,
     metrics: Arc<OwnMetrics>,
     failing: bool,
+    online_unknown: bool,
     logged: HashSet<String>,
 }
 
 impl Report {
     pub(super) fn new(account: String, metrics: Arc<OwnMetrics>) -> Self {
-        Self { account, metrics, failing: false, logged: HashSet::new() }
+        Self { account, metrics, failing: false, online_unknown: false, logged: HashSet::new() }
     }
 
     /// A pass has ended.
@@ -125,6 +129,29 @@ impl Report {
                 error,
                 "push domains cannot be listed, a domain appears with its first disconnect; grant live:DescribeLiveDomains or set discover_domains: false"
             );
+        }
+    }
+
+    /// The streams that are pushed were counted, or could not be; none where the answer was not there in time.
+    pub(super) fn streams_online(&mut self, counted: Option<Result<StreamsByLabels, PassError>>) {
+        let account = &self.account;
+        let was_unknown = std::mem::replace(&mut self.online_unknown, !matches!(counted, Some(Ok(_))));
+        if let Some(Ok(online)) = &counted {
+            self.metrics.streams_online(account, online);
+        } else {
+            self.metrics.streams_online_unknown(account);
+        }
+        match counted {
+            Some(Ok(_)) if was_unknown => info!(account, "streams online are counted again"),
+            Some(Ok(_)) => {}
+            _ if was_unknown => {}
+            Some(Err(error)) if error.is_refusal() => warn!(
+                account,
+                error = chain(&error),
+                "streams online are not counted; grant live:DescribeLiveStreamOnlineList or set streams_online: false"
+            ),
+            Some(Err(error)) => warn!(account, error = chain(&error), "streams online cannot be counted"),
+            None => warn!(account, "streams online cannot be counted between two polls"),
         }
     }
 

@@ -37,6 +37,8 @@ pub struct Account {
     pub domains: Vec<String>,
     /// Whether push domains are listed too, so that their counters start at 0.
     pub discover_domains: bool,
+    /// Whether the streams that are pushed are counted once a minute.
+    pub streams_online: bool,
     /// `AppName` values to ask for one by one; empty: none is sent.
     pub apps: Vec<String>,
 }
@@ -108,6 +110,7 @@ struct Draft {
     credentials: Option<CredentialSource>,
     domains: Option<Vec<String>>,
     discover_domains: bool,
+    streams_online: bool,
     apps: Vec<String>,
 }
 
@@ -122,10 +125,14 @@ impl Draft {
             credentials: self.credentials?,
             domains: self.domains?,
             discover_domains: self.discover_domains,
+            streams_online: self.streams_online,
             apps: self.apps,
         })
     }
 }
+
+/// What is either wanted or not.
+const SWITCH: [(&str, bool); 2] = [("true", true), ("false", false)];
 
 fn draft(section: &Section<'_>, around: Surroundings<'_>) -> Draft {
     let name_accepted = format!("1 to {NAME_CHARS} letters, digits, - _ . : @ /");
@@ -152,7 +159,8 @@ fn draft(section: &Section<'_>, around: Surroundings<'_>) -> Draft {
         ca_file: way::ca_file(section, around),
         credentials: credentials(section, around),
         domains: section.is_sound("domains").then_some(domains),
-        discover_domains: section.choice("discover_domains", true, &[("true", true), ("false", false)]),
+        discover_domains: section.choice("discover_domains", true, &SWITCH),
+        streams_online: section.choice("streams_online", true, &SWITCH),
         apps: distinct(section, "apps", apps_accepted, |text| app(text).map(|app| (app.clone(), app))),
     }
 }

@@ -102,6 +102,7 @@ static ACCOUNT: Shape = Shape::Section(&[
     ),
     ("domains", Shape::Many),
     ("discover_domains", Shape::One),
+    ("streams_online", Shape::One),
     ("apps", Shape::Many),
 ]);
 

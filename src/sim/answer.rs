@@ -1,4 +1,4 @@
-//! From a signed request to the bytes of its answer: the order of the API's checks, then the two actions.
+//! From a signed request to the bytes of its answer: the order of the API's checks, then the actions.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use super::{Damage, Event, archive, wire};
 use crate::clock::UnixSeconds;
 
 const VERSION: &str = "2018-08-01";
+const ACTIONS: [&str; 3] = ["DescribeLiveStreamEventList", "DescribeLiveDomains", "DescribeLiveStreamOnlineList"];
 
 /// What goes back to the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,10 +55,10 @@ impl Answer {
 }
 
 /// The members of a successful `Response`.
-struct Success {
-    fields: Vec<u8>,
-    rows: usize,
-    total: Option<u64>,
+pub(super) struct Success {
+    pub(super) fields: Vec<u8>,
+    pub(super) rows: usize,
+    pub(super) total: Option<u64>,
 }
 
 /// How this one answer is to be falsified.
@@ -115,7 +116,7 @@ impl State {
         if version != VERSION {
             return Err(ApiError::new("NoSuchVersion", format!("The API version must be {VERSION}.")));
         }
-        if !["DescribeLiveStreamEventList", "DescribeLiveDomains"].contains(&action) {
+        if !ACTIONS.contains(&action) {
             return Err(ApiError::new("InvalidAction", format!("The simulator does not know the action `{action}`.")));
         }
         if self.quirks.denied_actions.iter().any(|denied| denied == action) {
@@ -151,6 +152,9 @@ impl State {
         let params = Params::parse(body)?;
         if action == "DescribeLiveDomains" {
             return Ok(self.domain_list(&params.domains()?));
+        }
+        if action == "DescribeLiveStreamOnlineList" {
+            return Ok(self.online_list(&params.online(&self.quirks)?, now));
         }
         let ask = params.event_list(&self.quirks, now)?;
         let forgery = Forgery {

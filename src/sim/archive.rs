@@ -184,6 +184,19 @@ impl Archive {
         }
     }
 
+    /// The sessions that have begun and not ended at `now`, refused ones left out.
+    pub(super) fn on_air(&self, now: UnixSeconds) -> impl Iterator<Item = &Event> {
+        let ends_later = &self.by_end[self.by_end.partition_point(|entry| entry.end <= now)..];
+        let open = self.unfinished.iter().filter(|id| self.records[**id as usize].event.end.is_none());
+        ends_later
+            .iter()
+            .map(|entry| entry.id)
+            .chain(open.copied())
+            .map(|id| &self.records[id as usize])
+            .filter(move |record| record.event.start <= now && !refuses_push(record.reason))
+            .map(|record| &record.event)
+    }
+
     fn position(&self, end: UnixSeconds, id: u32) -> Option<usize> {
         self.by_end.binary_search_by_key(&(end, id), |entry| (entry.end, entry.id)).ok()
     }

@@ -127,6 +127,32 @@ impl Params {
         self.nothing_else()?;
         Ok(DomainAsk { status, kind, page_num, page_size, prefix })
     }
+
+    /// The parameters of `DescribeLiveStreamOnlineList`.
+    pub(super) fn online(mut self, quirks: &Quirks) -> Result<OnlineAsk, ApiError> {
+        let ask = OnlineAsk {
+            domain: self.name("DomainName")?,
+            app: self.name("AppName")?,
+            stream: self.name("StreamName")?,
+            page_num: self.number("PageNum", 1, 1, u64::MAX)?,
+            page_size: self.number("PageSize", 10, 10, quirks.most_online_on_a_page)?,
+        };
+        self.nothing_else()?;
+        if quirks.domain_required && ask.domain.is_none() {
+            return Err(unauthorized("DescribeLiveStreamOnlineList"));
+        }
+        Ok(ask)
+    }
+}
+
+/// What `DescribeLiveStreamOnlineList` asks for.
+#[derive(Debug)]
+pub(super) struct OnlineAsk {
+    pub(super) domain: Option<Name>,
+    pub(super) app: Option<Name>,
+    pub(super) stream: Option<Name>,
+    pub(super) page_num: u64,
+    pub(super) page_size: u64,
 }
 
 /// What `DescribeLiveDomains` asks for.

@@ -25,10 +25,10 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// When the next slot begins, Unix milliseconds.
-    pub(super) fn slot_begins(&self) -> i64 {
+    /// When the slot begins, Unix milliseconds.
+    pub(super) fn slot_begins(&self, slot: i64) -> i64 {
         let phase = i64::try_from(self.dice.fork(PHASE).below(self.period.unsigned_abs())).unwrap_or(0);
-        self.slot.saturating_mul(self.period).saturating_add(phase)
+        slot.saturating_mul(self.period).saturating_add(phase)
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) fn sources(scenario: &Scenario, begin: UnixSeconds) -> Vec<Source> {
                     slot: if period > 0 { begin.saturating_mul(1000).div_euclid(period) - 1 } else { 0 },
                     due: begin,
                 };
-                source.due = source.slot_begins().div_euclid(1000);
+                source.due = source.slot_begins(source.slot).div_euclid(1000);
                 sources.push(source);
             }
         }

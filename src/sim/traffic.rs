@@ -120,10 +120,24 @@ impl Generator {
         out
     }
 
+    /// The streams that are pushed at `now`, and since when; to be asked after [`Generator::up_to`].
+    pub(super) fn online(&self, now: UnixSeconds) -> Vec<(&Source, UnixSeconds)> {
+        let mut online = Vec::new();
+        for source in self.sources.iter().filter(|source| source.period > 0) {
+            // A session that is listed while it goes on has been handed out: its slot is the one before.
+            let on_air = [source.slot - 1, source.slot]
+                .into_iter()
+                .filter_map(|slot| self.session(source, slot))
+                .find(|session| session.start <= now && now < session.end && !refuses_push(session.reason));
+            online.extend(on_air.map(|session| (source, session.start)));
+        }
+        online
+    }
+
     /// Hands out the session of the source's next slot if it is due, and goes to the slot after it.
     fn next_slot(&mut self, at: usize, now: UnixSeconds, quirks: &Quirks, faults: &Faults, out: &mut Vec<Generated>) {
         let source = &self.sources[at];
-        if let Some(session) = self.session(source) {
+        if let Some(session) = self.session(source, source.slot) {
             let live_from = live_from(&session, quirks);
             let due = live_from.map_or(session.end, |from| from.min(session.end));
             if due > now {
@@ -136,13 +150,13 @@ impl Generator {
         }
         let source = &mut self.sources[at];
         source.slot += 1;
-        source.due = source.slot_begins().div_euclid(1000);
+        source.due = source.slot_begins(source.slot).div_euclid(1000);
     }
 
-    /// The session of the source's next slot; none where the hour is quiet or the domain cut off.
-    fn session(&self, source: &Source) -> Option<Session> {
-        let dice = source.dice.fork(source.slot.cast_unsigned());
-        let begins = source.slot_begins();
+    /// The session of the source's slot; none where the hour is quiet or the domain cut off.
+    fn session(&self, source: &Source, slot: i64) -> Option<Session> {
+        let dice = source.dice.fork(slot.cast_unsigned());
+        let begins = source.slot_begins(slot);
         if !dice.fork(salt::EXISTS).hits(self.traffic.level(begins.div_euclid(1000))) {
             return None;
         }

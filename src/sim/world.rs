@@ -66,7 +66,7 @@ pub struct Requests {
 pub(super) struct State {
     pub(super) seed: u64,
     pub(super) archive: Archive,
-    generator: Option<Generator>,
+    pub(super) generator: Option<Generator>,
     pub(super) domains: Vec<Domain>,
     pub(super) quirks: Quirks,
     pub(super) faults: Faults,

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use tencent_live_exporter::reason::{Reason, TABLE};
 use tencent_live_exporter::sim::scenario::WindowFilter;
-use tencent_live_exporter::sim::{Domain, Scenario};
+use tencent_live_exporter::sim::{Domain, Event, Scenario};
 
+use crate::support::metrics::Metrics;
 use crate::support::patience::{seen, until};
 use crate::support::rig::{DOMAIN, Rig};
 
 const DISCONNECTS: &str = "tencent_live_disconnects_total";
 const STREAMS: &str = "tencent_live_stream_disconnects_total";
+
+const ONLINE: &str = "tencent_live_streams_online";
 
 /// A quarter of an hour of traffic with every habit of the API that does not hide rows for good, and with faults.
 fn awkward() -> Scenario {
@@ -188,6 +191,54 @@ async fn a_domain_that_cannot_be_discovered_is_told_with_its_first_disconnect() 
     rig.shows_the_truth().await;
     let told = rig.metrics().await.get("tencent_live_domain_info", &[("domain", DOMAIN), ("enabled", "unknown")]);
     assert_eq!(told, Some(1.0));
+}
+
+/// A rig that counts the streams online, in no hurry that could cut the counting short.
+async fn counting_online(rig: Rig) -> Rig {
+    let rig = rig.with(|settings| {
+        settings.accounts[0].streams_online = true;
+        settings.poll.interval = Duration::from_secs(5);
+    });
+    rig.start().await
+}
+
+fn online(metrics: &Metrics) -> [Option<f64>; 3] {
+    ["live", "直\"\n播", "gone"].map(|app| metrics.get(ONLINE, &[("domain", DOMAIN), ("app", app)]))
+}
+
+#[tokio::test]
+async fn streams_online_are_counted_by_domain_and_app_and_left_out_once_nobody_wants_them() {
+    let rig = Rig::new().await;
+    let now = rig.world.now();
+    let pushed = |app: &str, stream: &str, end| Event::ended(DOMAIN, app, stream, now - 60, end);
+    rig.world.publish_all([
+        pushed("live", "room", now + 600),
+        pushed("live", "other", now + 600),
+        pushed("直\"\n播", "room", now + 600),
+        pushed("gone", "room", now - 1),
+        pushed("live", "refused", now + 600).because("校验鉴权参数不通过"),
+    ]);
+    let mut rig = counting_online(rig).await;
+    until("they are counted", async || {
+        let online = online(&rig.metrics().await);
+        seen(online == [Some(2.0), Some(1.0), None], online)
+    })
+    .await;
+    rig.tells_nothing();
+    assert_eq!(rig.reload(|settings| settings.accounts[0].streams_online = false).await.0, 200);
+    until("they are left out", async || seen(!rig.metrics().await.has(ONLINE), ())).await;
+}
+
+#[tokio::test]
+async fn whoever_may_not_count_streams_online_goes_without_and_is_told_once() {
+    let rig = Rig::new().await;
+    let rig = rig.quirks(|quirks| quirks.denied_actions = vec!["DescribeLiveStreamOnlineList".into()]);
+    let rig = counting_online(rig).await;
+    rig.world.publish(rig.ended("room", 10));
+    rig.shows_the_truth().await;
+    rig.tells(&["level=warn", "streams online are not counted", "grant live:DescribeLiveStreamOnlineList"]).await;
+    assert!(!rig.metrics().await.has(ONLINE));
+    assert_eq!((rig.own("tencent_live_up", &[]).await, rig.log().len()), (1, 1), "{:#?}", rig.log());
 }
 
 #[tokio::test]

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tencent_live_exporter::clock::{Clock as _, SystemClock};
-use tencent_live_exporter::listing::{Page, Row};
-use tencent_live_exporter::live::{ACTIONS, CODES, Domain, ERROR_KINDS, EventSource as _, KeyFile, Provider};
+use tencent_live_exporter::listing::{Filter, Page, Row};
+use tencent_live_exporter::live::{
+    ACTIONS, CODES, Domain, ERROR_KINDS, EventSource as _, KeyFile, Provider, StreamsOnline,
+};
 use tencent_live_exporter::secret::Secret;
 use tencent_live_exporter::signing::{self, Payload};
 
@@ -312,6 +314,45 @@ async fn domains_without_end_are_read_up_to_a_bound() {
     let domains = Bench::of(&server).client.push_domains().await.unwrap();
     assert_eq!((domains.len(), server.requests().len()), (10_000, 2));
     assert_eq!(domains[9_999].name, "d1-999".into());
+}
+
+/// A page of streams online, which are all of one domain and of two apps.
+fn online_page(total: usize, streams: std::ops::Range<usize>) -> Step {
+    let row = |n| format!(r#"{{"DomainName":"d","AppName":"app{}","StreamName":"s{n}"}}"#, n % 2);
+    let list: Vec<String> = streams.map(row).collect();
+    Step::ok(format!(r#"{{"Response":{{"TotalNum":{total},"OnlineInfo":[{}]}}}}"#, list.join(",")))
+}
+
+#[tokio::test]
+async fn streams_online_are_paged_through_and_each_is_counted_once() {
+    let server = Scripted::start([online_page(7_000, 0..5_000), online_page(7_000, 4_990..7_000)]).await;
+    let online = Bench::of(&server).client.streams_online(&Filter::default()).await.unwrap();
+    let pair = |app: &str| ("d".into(), app.into());
+    assert_eq!(online, StreamsOnline::from([(pair("app0"), 3_500), (pair("app1"), 3_500)]));
+    let bodies: Vec<String> = server.requests().into_iter().map(|request| request.body).collect();
+    assert_eq!(bodies, [r#"{"PageNum":1,"PageSize":5000}"#, r#"{"PageNum":2,"PageSize":5000}"#]);
+}
+
+#[tokio::test]
+async fn where_long_pages_of_streams_online_are_refused_short_ones_are_asked_for() {
+    let refused = Step::ok(r#"{"Response":{"Error":{"Code":"InvalidParameterValue","Message":"PageSize"}}}"#);
+    let pages = [online_page(150, 0..100), online_page(150, 100..150), online_page(0, 0..0)];
+    let server = Scripted::start([refused].into_iter().chain(pages)).await;
+    let bench = Bench::of(&server);
+    let online = bench.client.streams_online(&Filter::default()).await.unwrap();
+    assert_eq!(online.values().sum::<u64>(), 150);
+    assert!(bench.client.streams_online(&Filter::default()).await.unwrap().is_empty());
+    let sizes: Vec<bool> = server.requests().iter().map(|request| request.body.contains(":5000")).collect();
+    assert_eq!(sizes, [true, false, false, false], "refused once, they are not asked for again");
+}
+
+#[tokio::test]
+async fn streams_online_without_end_are_an_error_and_no_number() {
+    let pages = (0..60).map(|page| online_page(1_000_000, page * 10..page * 10 + 10));
+    let server = Scripted::start(pages).await;
+    let error = Bench::of(&server).client.streams_online(&Filter::default()).await.unwrap_err();
+    assert_eq!((error.kind(), server.requests().len()), ("protocol", 50));
+    assert!(everything(&error).contains("50 pages do not show all streams online"), "{}", everything(&error));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tencent_live_exporter::clock::{Clock as _, ManualClock};
 use tencent_live_exporter::ledger::{Books, Ledger, LedgerError, NewAccount, Posting, SqliteLedger};
-use tencent_live_exporter::listing::{Group, Page, Query, Row};
+use tencent_live_exporter::listing::{Filter, Group, Page, Query, Row};
 use tencent_live_exporter::live::{self, ApiTime, CallError, EventSource};
 use tencent_live_exporter::metrics::{OwnMetrics, POLL_ERRORS};
 use tencent_live_exporter::poller::{AccountLoop, AccountOptions, ClientIp, Keeper, KeeperHandle, KeeperOptions, Pace};
@@ -61,6 +61,10 @@ impl EventSource for Api {
         Ok(Vec::new())
     }
 
+    async fn streams_online(&self, _: &Filter) -> Result<live::StreamsOnline, CallError> {
+        Ok(live::StreamsOnline::new())
+    }
+
     fn api_time(&self) -> Option<ApiTime> {
         Some(ApiTime { at: self.clock.now(), elapsed: self.clock.elapsed() })
     }
@@ -113,6 +117,7 @@ fn account_loop(
         domains: domains.iter().map(|name| Name::from(*name)).collect(),
         apps: Vec::new(),
         discover_domains: false,
+        streams_online: false,
         pace,
         clock: clock.clone(),
         keeper: keeper.clone(),

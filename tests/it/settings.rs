@@ -121,7 +121,8 @@ fn the_defaults_are_those_of_the_contract() {
     let [account] = &settings.accounts[..] else { panic!("{:?}", settings.accounts) };
     assert_eq!(account.name, "main");
     assert_eq!(account.endpoint.to_string(), "https://live.tencentcloudapi.com");
-    assert!(account.domains.is_empty() && account.apps.is_empty() && account.discover_domains);
+    assert!(account.domains.is_empty() && account.apps.is_empty());
+    assert!(account.discover_domains && account.streams_online);
     let secs = Duration::from_secs;
     let poll = Poll {
         interval: secs(30),
@@ -236,7 +237,7 @@ fn every_key_of_the_file_is_taken() {
 }
 
 /// Every key with a value other than its default, and what it changes.
-const VARIABLES: [(&str, &str); 38] = [
+const VARIABLES: [(&str, &str); 39] = [
     ("accounts[0].name", "other"),
     ("accounts[0].site", "international"),
     ("accounts[0].endpoint", "https://live.example.com"),
@@ -251,6 +252,7 @@ const VARIABLES: [(&str, &str); 38] = [
     ("accounts[0].credentials.token", "CANARY-TOKEN"),
     ("accounts[0].domains", "a.example.com, b.example.com"),
     ("accounts[0].discover_domains", "false"),
+    ("accounts[0].streams_online", "false"),
     ("accounts[0].apps", "live,直播"),
     ("poll.interval", "31s"),
     ("poll.overlap", "3m"),

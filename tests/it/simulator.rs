@@ -1,7 +1,7 @@
 //! The simulator keeps its word: over plain sockets, as any client sees it.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests themselves do")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -461,6 +461,68 @@ fn domains_are_listed_by_type_and_status() {
     lab.world.set_quirks(|quirks| quirks.denied_actions = vec!["DescribeLiveDomains".into()]);
     let denied = lab.call("DescribeLiveDomains", &json!({})).json();
     assert_eq!(code(&denied["Response"]), "UnauthorizedOperation");
+}
+
+/// Domain, app, stream and since when.
+type OnAir = (String, String, String, String);
+
+fn online(lab: &Lab, params: &Value) -> (Value, Vec<OnAir>) {
+    let reply = lab.call("DescribeLiveStreamOnlineList", params).json();
+    let text = |row: &Value, field: &str| row[field].as_str().unwrap().to_owned();
+    let rows = reply["Response"]["OnlineInfo"].as_array().unwrap_or_else(|| panic!("{reply}")).clone();
+    let on_air = |row: &Value| {
+        let since = text(&row["PublishTimeList"][0], "PublishTime");
+        (text(row, "DomainName"), text(row, "AppName"), text(row, "StreamName"), since)
+    };
+    (reply["Response"]["TotalNum"].clone(), rows.iter().map(on_air).collect())
+}
+
+#[test]
+fn streams_are_online_from_their_start_until_their_end() {
+    let yaml = "
+platform: { domains: [{ name: d.example, apps: [{ name: live, streams: [{ pattern: 'room_{}', count: 300 }] }] }] }
+traffic: { disconnects_per_minute: 60, history: 1h, reasons: { client_stopped: 3, auth_failed: 1 } }
+quirks: { unfinished: { share: 0.3 } }
+";
+    let lab = Lab::new(Scenario::from_yaml(yaml).unwrap());
+    let everything = json!({"PageSize": 300_000});
+    let (total, online_then) = online(&lab, &everything);
+    assert!(online_then.len() > 20 && total == online_then.len(), "{total}");
+    // Later all of them have ended, and the platform knows when.
+    lab.clock.advance(Duration::from_secs(3_600));
+    let ended: BTreeSet<OnAir> = (0..)
+        .map_while(|number| lab.world.event(serde_json::from_value(json!(number)).unwrap()))
+        .filter(|event| event.start <= T0 && event.end.is_some_and(|end| end > T0 && end > event.start + 1))
+        .map(|event| {
+            let [domain, app, stream] = [&event.domain, &event.app, &event.stream].map(|name| name.text().into_owned());
+            (domain, app, stream, utc(event.start))
+        })
+        .collect();
+    assert_eq!(ended, online_then.into_iter().collect());
+}
+
+#[test]
+fn streams_online_are_narrowed_and_paged_as_asked() {
+    let lab = Lab::quiet();
+    let pushed = |app: &str, stream: &str| Event::ended("d.example", app, stream, T0 - 60, T0 + 60);
+    lab.world.publish_all([pushed("live", "a"), pushed("live", "b"), pushed("show", "a")]);
+    lab.world.publish_all((0..10).map(|n| pushed("many", &format!("s{n}"))));
+    let count = |params: Value| {
+        let (total, rows) = online(&lab, &params);
+        (total.as_u64().unwrap(), rows.len())
+    };
+    assert_eq!(count(json!({})), (13, 10));
+    assert_eq!(count(json!({"PageNum": 2})), (13, 3));
+    assert_eq!(count(json!({"AppName": "live"})), (2, 2));
+    assert_eq!(count(json!({"StreamName": "a", "DomainName": "d.example"})), (2, 2));
+    assert_eq!(count(json!({"DomainName": "e.example"})), (0, 0));
+    lab.world.set_quirks(|quirks| quirks.app_defaults_to_live = true);
+    assert_eq!(count(json!({})), (2, 2));
+    lab.world.set_quirks(|quirks| quirks.most_online_on_a_page = 100);
+    let refused = lab.call("DescribeLiveStreamOnlineList", &json!({"PageSize": 101})).json();
+    assert_eq!(code(&refused["Response"]), "InvalidParameterValue");
+    lab.clock.advance(Duration::from_secs(61));
+    assert_eq!(count(json!({"AppName": "live"})), (0, 0), "their time is over");
 }
 
 #[test]

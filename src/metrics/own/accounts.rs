@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge, IntGaugeVec};
 
+use super::online::Online;
 use super::vectors::Vectors;
 use super::{Labels, OTHER, Outcome};
 use crate::clock::UnixSeconds;
@@ -33,6 +34,7 @@ pub(super) struct AccountMetrics {
     pub(super) api_pace: Gauge,
     pub(super) clock_skew: Gauge,
     pub(super) domains: Domains,
+    pub(super) online: Online,
 }
 
 /// The label `result` of a renewal of keys that failed, and of one that did not.
@@ -151,6 +153,7 @@ impl AccountMetrics {
                 info: vectors.domain_info.clone(),
                 known: Mutex::default(),
             },
+            online: Online::new(vectors.streams_online.clone()),
         }
     }
 

@@ -6,6 +6,7 @@
 //! not meet.
 
 mod accounts;
+mod online;
 mod vectors;
 
 use std::collections::BTreeMap;
@@ -178,6 +179,7 @@ impl OwnMetrics {
             let stays = accounts.contains(name);
             if !stays {
                 metrics.domains.remove();
+                metrics.online.unknown();
                 AccountMetrics::remove(&self.vectors, name, self.labels);
             }
             stays
@@ -206,6 +208,16 @@ impl OwnMetrics {
     /// The account's push domains, as configured or discovered: whether each is switched on, where that is known.
     pub fn domains_listed(&self, account: &str, domains: &[(String, Option<bool>)]) {
         self.account(account).domains.listed(domains);
+    }
+
+    /// So many streams of the account are pushed, by the labels `domain` and `app`.
+    pub fn streams_online(&self, account: &str, online: &BTreeMap<(String, String), u64>) {
+        self.account(account).online.listed(online);
+    }
+
+    /// How many streams of the account are pushed cannot be told any more.
+    pub fn streams_online_unknown(&self, account: &str) {
+        self.account(account).online.unknown();
     }
 
     /// A request to the API was answered with `code` (or failed locally, which has codes too) after `took`.
@@ -391,6 +403,7 @@ mod tests {
     fn every_own_family_of_the_table_is_registered_with_its_labels() {
         let own = own();
         own.domain_seen("main", "push.example.com");
+        own.streams_online("main", &BTreeMap::from([(("push.example.com".to_owned(), "live".to_owned()), 1)]));
         own.web_certificate_expiry(7);
         own.credentials_expiry("main", Some(7));
         let families = own.gather(&Snapshot::default());
@@ -468,6 +481,37 @@ mod tests {
         assert_eq!((info("false"), info("unknown")), (None, Some(1.0)), "listed no more");
         own.change(&["second".to_owned()], Duration::from_secs(30), 7);
         assert_eq!(info("unknown"), None, "it goes with its account");
+    }
+
+    #[test]
+    fn streams_online_are_shown_while_they_are_known_and_an_app_without_any_at_0() {
+        let own = own();
+        let of = |app: &str| value(&own, names::STREAMS_ONLINE.name, &[("domain", "d.example"), ("app", app)]);
+        let pair = |app: &str| ("d.example".to_owned(), app.to_owned());
+        own.streams_online("main", &BTreeMap::from([(pair("live"), 3), (pair("show"), 1)]));
+        own.streams_online("main", &BTreeMap::from([(pair("live"), 2)]));
+        assert_eq!((of("live"), of("show")), (Some(2.0), Some(0.0)));
+        own.streams_online_unknown("main");
+        own.streams_online_unknown("main");
+        assert_eq!((of("live"), of("show")), (None, None));
+        own.streams_online("main", &BTreeMap::from([(pair("live"), 1)]));
+        assert_eq!((of("live"), of("show")), (Some(1.0), Some(0.0)));
+        own.change(&["second".to_owned()], Duration::from_secs(30), 7);
+        assert_eq!(of("live"), None, "they go with their account");
+    }
+
+    #[test]
+    fn apps_without_end_make_no_series_without_end_and_no_stream_is_left_out() {
+        let own = own();
+        let many = (0..5_000).map(|n| (("d.example".to_owned(), format!("app_{n:04}")), 1)).collect();
+        let before = series(&own);
+        own.streams_online("main", &many);
+        assert_eq!(series(&own) - before, 1_001);
+        assert_eq!(value(&own, names::STREAMS_ONLINE.name, &[("app", "__overflow__")]), Some(4_000.0));
+        let others = (0..1_000).map(|n| (("d.example".to_owned(), format!("other_{n:04}")), 1)).collect();
+        own.streams_online("main", &others);
+        assert_eq!(series(&own) - before, 1_000, "those without a stream make room");
+        assert_eq!(value(&own, names::STREAMS_ONLINE.name, &[("app", "other_0999")]), Some(1.0));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(super) const COMMIT_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0
 pub(super) struct Vectors {
     pub(super) up: IntGaugeVec,
     pub(super) domain_info: IntGaugeVec,
+    pub(super) streams_online: IntGaugeVec,
     pub(super) polls: IntCounterVec,
     pub(super) poll_failures: IntCounterVec,
     pub(super) poll_duration: HistogramVec,
@@ -49,6 +50,7 @@ impl Vectors {
         Ok(Self {
             up: int_gauge_vec(registry, &names::UP)?,
             domain_info: int_gauge_vec(registry, &names::DOMAIN_INFO)?,
+            streams_online: int_gauge_vec(registry, &names::STREAMS_ONLINE)?,
             polls: int_counter_vec(registry, &names::POLLS)?,
             poll_failures: int_counter_vec(registry, &names::POLL_FAILURES)?,
             poll_duration: histogram_vec(registry, &names::POLL_DURATION, POLL_BUCKETS)?,

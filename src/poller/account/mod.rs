@@ -1,6 +1,7 @@
 //! The loop of one account: poll when it is due, sweep in between.
 
 mod drive;
+mod online;
 mod poll;
 mod sweep;
 
@@ -68,6 +69,8 @@ pub struct AccountOptions<S> {
     pub apps: Vec<Name>,
     /// Whether to list the push domains, so that their counters start at 0.
     pub discover_domains: bool,
+    /// Whether to count the streams that are pushed, once a minute.
+    pub streams_online: bool,
     /// How often and how far back.
     pub pace: Pace,
     /// Time.
@@ -133,6 +136,7 @@ pub struct AccountLoop<S> {
     next_sweep: Duration,
     next_audit: Duration,
     next_discovery: Duration,
+    next_online: Duration,
     first_pass_over: bool,
     /// Whether the last poll listed at least one scope.
     listed_any: bool,
@@ -154,6 +158,10 @@ impl<S: EventSource> AccountLoop<S> {
     pub fn new(options: AccountOptions<S>) -> Self {
         let scopes = scopes(&options.domains, &options.apps);
         let now = options.clock.elapsed();
+        if !options.streams_online {
+            // The loop before may have counted them.
+            options.metrics.streams_online_unknown(&options.name);
+        }
         Self {
             scopes,
             books: None,
@@ -162,6 +170,7 @@ impl<S: EventSource> AccountLoop<S> {
             next_sweep: now,
             next_audit: now + options.pace.audit_interval,
             next_discovery: now,
+            next_online: now,
             first_pass_over: false,
             listed_any: false,
             report: Report::new(options.name.clone(), Arc::clone(&options.metrics)),
@@ -197,8 +206,9 @@ impl<S: EventSource> AccountLoop<S> {
             // Missed turns are left out; polls never overlap.
             let pause = if refused { interval.max(AFTER_REFUSAL) } else { interval };
             due = (due + pause).max(Instant::now());
+            // Polls that take longer than their interval must not starve the others.
+            self.count_streams_online(due.max(Instant::now() + interval / 4)).await;
             if self.listed_any {
-                // Polls that take longer than their interval must not starve the sweeps.
                 self.sweep_until(due.max(Instant::now() + interval / 4)).await;
             }
         }

@@ -40,6 +40,8 @@ pub struct Quirks {
     pub ignore_page_num: bool,
     /// Rows on a page whatever `PageSize` asks; none: as asked.
     pub page_size_served: Option<u64>,
+    /// The most streams online that a page may be asked for: 300,000 on the China site, 100 on the international one.
+    pub most_online_on_a_page: u64,
     /// True: a request without `AppName` sees the app `live` only.
     pub app_defaults_to_live: bool,
     /// True: `DomainName`, `AppName` and `StreamName` narrow nothing, as if the answer were to another question.
@@ -76,6 +78,7 @@ impl Default for Quirks {
             insert_between_pages: 0,
             ignore_page_num: false,
             page_size_served: None,
+            most_online_on_a_page: 300_000,
             app_defaults_to_live: false,
             ignore_names: false,
             text: TextForm::Utf8,
@@ -266,6 +269,10 @@ impl Quirks {
         if self.cap == 0 || self.page_size_served == Some(0) {
             let value = "0".to_owned();
             return Err(ScenarioError::Value { key: "quirks.cap and page_size_served", value, accepted: "1 or more" });
+        }
+        if self.most_online_on_a_page < 10 {
+            let (key, value) = ("quirks.most_online_on_a_page", self.most_online_on_a_page.to_string());
+            return Err(ScenarioError::Value { key, value, accepted: "10 or more" });
         }
         Ok(())
     }

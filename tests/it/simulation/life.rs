@@ -129,6 +129,7 @@ impl Machine {
             domains: self.domains.clone(),
             apps: self.apps.clone(),
             discover_domains: self.plan.discover_domains,
+            streams_online: false,
             pace: self.pace,
             clock: self.clock(),
             keeper: keeper.clone(),

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tencent_live_exporter::clock::{Clock as _, UnixSeconds};
-use tencent_live_exporter::listing::{FULL_PAGE, Page, Query};
-use tencent_live_exporter::live::{self, ApiError, ApiTime, CallError, Domain, EventSource, Patience};
+use tencent_live_exporter::listing::{FULL_PAGE, Filter, Page, Query};
+use tencent_live_exporter::live::{self, ApiError, ApiTime, CallError, Domain, EventSource, Patience, StreamsOnline};
 use tencent_live_exporter::session::Name;
 
 use super::cloud::Cloud;
@@ -204,6 +204,10 @@ impl EventSource for Source {
             Some(error) => Err(error),
             None => Ok(self.network.domains.iter().map(|name| Domain { name: name.clone(), enabled: true }).collect()),
         }
+    }
+
+    async fn streams_online(&self, _: &Filter) -> Result<StreamsOnline, CallError> {
+        unreachable!("not asked for")
     }
 
     fn api_time(&self) -> Option<ApiTime> {

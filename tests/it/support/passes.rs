@@ -92,6 +92,7 @@ impl Passes {
             domains: Vec::new(),
             apps: Vec::new(),
             discover_domains: false,
+            streams_online: false,
             pace,
             board: Arc::new(Board::new([account.clone()], seconds(90), clock.elapsed())),
             clock,
