@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::{AppError, Told, call_logged, client_signing_with, credentials, pace};
 use crate::clock::{Clock, SystemClock, UnixSeconds};
 use crate::ledger::{FolderLook, LedgerView};
-use crate::live::{CallReport, CredentialsError, DESCRIBE_DOMAINS, DESCRIBE_EVENTS, KeyNews, KeyObserver, Provider};
+use crate::live::{
+    CallReport, CredentialsError, DESCRIBE_DOMAINS, DESCRIBE_EVENTS, DESCRIBE_ONLINE, KeyNews, KeyObserver, Provider,
+};
 use crate::poller::{self, Check, ExaminationOptions, KeyFound, LedgerNotes, Policy, Way};
 use crate::reason::Classifier;
 use crate::session::Name;
@@ -102,6 +104,7 @@ async fn examine_account(
         domains,
         apps: apps.into_iter().collect(),
         discover_domains: account.discover_domains,
+        streams_online: account.streams_online,
         pace: pace(settings),
         classifier: Classifier::new(&settings.reasons),
         ledger: ledger_notes(settings, &account.name),
@@ -178,6 +181,7 @@ fn way(account: &Account) -> Way {
 /// What an exporter asks an account for.
 fn policy(account: &Account) -> Policy {
     let mut actions = vec![DESCRIBE_EVENTS];
+    actions.extend(account.streams_online.then_some(DESCRIBE_ONLINE));
     actions.extend(account.discover_domains.then_some(DESCRIBE_DOMAINS));
     Policy { actions, domains: account.domains.clone() }
 }

@@ -21,6 +21,7 @@ use crate::support::scripted::{Scripted, Step};
 const DOMAIN: &str = "push.example.com";
 const EVENTS: &str = "DescribeLiveStreamEventList";
 const DOMAINS: &str = "DescribeLiveDomains";
+const ONLINE: &str = "DescribeLiveStreamOnlineList";
 
 /// What requests are signed with, which is nobody's business.
 const SECRET_KEY: &str = "CANARYkeyCANARYkeyCANARYkey00000";
@@ -32,6 +33,8 @@ async fn healthy() -> Api {
     for (n, app) in (0_i64..).zip(["live", "game", "live"]) {
         session(&api, app, &format!("room_{n}"), 600 + n);
     }
+    let now = api.world.now();
+    api.world.publish(Event::live(DOMAIN, "live", "goes_on", now - 90).live_from(now + 3_600));
     api
 }
 
@@ -82,9 +85,10 @@ const OF_ROWS: [(&str, &str); 5] = [
     ("reasons", "skipped"),
 ];
 
-/// The same, and what is skipped where domains cannot be either.
+/// The same, and what is skipped where nothing else can be either.
 fn nothing_known() -> Vec<(&'static str, &'static str)> {
-    [("permission_domains", "skipped"), ("domains", "skipped")].into_iter().chain(OF_ROWS).collect()
+    let more = ["permission_domains", "domains", "permission_online"].map(|name| (name, "skipped"));
+    more.into_iter().chain(OF_ROWS).collect()
 }
 
 #[tokio::test]
@@ -102,6 +106,7 @@ async fn on_a_healthy_platform_all_is_well_but_what_nobody_has_watched_yet() {
         ("permission_events", EVENTS),
         ("permission_domains", DOMAINS),
         ("domains", "1 push domain"),
+        ("permission_online", "is allowed; 1 stream online"),
         ("rows", "3 in the last hour: 3 finished, 0 unfinished, 0 that cannot be read"),
         ("window", "3 sessions were shown by a window at the end, and not by one at the start or in between"),
         ("window", "its first and its last second belong to it"),
@@ -114,9 +119,10 @@ async fn on_a_healthy_platform_all_is_well_but_what_nobody_has_watched_yet() {
     }
     assert!(ended.folder.names().is_empty(), "nothing is left behind");
     let document = document(&ended);
+    let actions = [EVENTS, ONLINE, DOMAINS].map(|action| format!("live:{action}"));
     let allowed = json!({
         "version": "2.0",
-        "statement": [{ "effect": "allow", "action": [format!("live:{EVENTS}"), format!("live:{DOMAINS}")], "resource": ["*"] }],
+        "statement": [{ "effect": "allow", "action": actions, "resource": ["*"] }],
     });
     assert_eq!(document["accounts"][0]["policy"], allowed);
     assert_eq!(document["accounts"][0]["requests"], json!(api.world.requests().count));
@@ -131,9 +137,9 @@ async fn one_line_is_one_check_and_the_policy_comes_last() {
     let mut lines = table.lines();
     assert_eq!(lines.next(), Some("STATUS   CHECK               FOUND"), "no account where there is one");
     let words: Vec<Vec<&str>> = lines.map(|line| line.split_whitespace().take(2).collect()).collect();
-    assert_eq!(words.len(), 16, "{table}");
+    assert_eq!(words.len(), 17, "{table}");
     assert!(words.iter().all(|words| words[0] == "ok" || words[..] == ["unknown", "publication_delay"]), "{table}");
-    assert!(rest.contains("15 ok, 1 unknown; "), "{rest}");
+    assert!(rest.contains("16 ok, 1 unknown; "), "{rest}");
     let policy: Value = serde_json::from_str(rest.lines().last().unwrap()).unwrap();
     assert_eq!(policy["version"], "2.0");
     assert!(!ended.stdout.contains(SECRET_KEY));
@@ -193,6 +199,25 @@ async fn without_leave_to_list_domains_there_is_a_warning_and_none_where_they_ar
     let wanted = [("permission_domains", "skipped"), ("domains", "skipped"), ("publication_delay", "unknown")];
     assert_eq!((ended.code, others(&ended)), (Some(0), named(&wanted)), "{ended:?}");
     assert!(!document(&ended)["accounts"][0]["policy"].to_string().contains(DOMAINS), "{ended:?}");
+}
+
+#[tokio::test]
+async fn without_leave_to_count_streams_there_is_a_warning_and_none_where_they_are_not_to_be_counted() {
+    let api = healthy().await;
+    api.world.set_quirks(|quirks| quirks.denied_actions = vec![ONLINE.to_owned()]);
+    let command = || api.asked_by(&["doctor", "--output", "json"]).env("TENCENT_LIVE__ACCOUNTS__0__DOMAINS", DOMAIN);
+    let ended = command().run().await;
+    let wanted = [("permission_online", "warning"), ("publication_delay", "unknown")];
+    assert_eq!((ended.code, others(&ended)), (Some(0), named(&wanted)), "{ended:?}");
+    let statement = format!(
+        r#"{{"effect":"allow","action":["live:{ONLINE}"],"resource":["qcs::live::uin/:domain/{DOMAIN}"]}}; or set streams_online"#
+    );
+    let online = check(&ended, "permission_online");
+    assert!(text(&online, "advice").contains(&statement), "{online}");
+    let ended = command().env("TENCENT_LIVE__ACCOUNTS__0__STREAMS_ONLINE", "false").run().await;
+    let wanted = [("permission_online", "skipped"), ("publication_delay", "unknown")];
+    assert_eq!((ended.code, others(&ended)), (Some(0), named(&wanted)), "{ended:?}");
+    assert!(!document(&ended)["accounts"][0]["policy"].to_string().contains(ONLINE), "{ended:?}");
 }
 
 #[tokio::test]
@@ -346,7 +371,7 @@ async fn unmapped_texts_are_counted_and_no_name_breaks_a_line() {
         assert!(!ended.stdout.contains(odd) && !ended.stderr.contains(odd), "{ended:?}");
     }
     let is_row = |line: &&str| ["ok ", "warning ", "failure ", "unknown "].iter().any(|word| line.starts_with(word));
-    assert_eq!(table.stdout.lines().filter(is_row).count(), 16, "{}", table.stdout);
+    assert_eq!(table.stdout.lines().filter(is_row).count(), 17, "{}", table.stdout);
     assert!(table.stdout.contains(r"a\u{1b}[2J\r\nfailure  main  owned\u{202e}"), "{}", table.stdout);
     assert!(table.stdout.contains(r"rows of game, live, odd\napp"), "{}", table.stdout);
     // Mapped, it is none any more.

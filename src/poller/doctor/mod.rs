@@ -33,7 +33,9 @@ use super::{Pace, SurveyProgress};
 use crate::clock::{Clock, UnixSeconds};
 use crate::ledger::{LedgerError, LedgerView};
 use crate::listing::Filter;
-use crate::live::{CallError, CredentialsError, DESCRIBE_DOMAINS, EventSource};
+use crate::live::{
+    ApiError, CallError, CredentialsError, DESCRIBE_DOMAINS, DESCRIBE_EVENTS, DESCRIBE_ONLINE, EventSource,
+};
 use crate::reason::Classifier;
 use crate::session::{Name, PushSession};
 
@@ -45,6 +47,7 @@ const MOST_RECORDS: usize = 20_000;
 
 /// What comes after the API's first answer, in the order of the checks.
 const OF_DOMAINS: [&str; 2] = ["permission_domains", "domains"];
+const ONLINE: &str = "permission_online";
 const OF_ROWS: [&str; 5] = ["rows", "window", "publication_delay", "apps", "reasons"];
 
 /// What an examination is made of.
@@ -67,6 +70,8 @@ pub struct ExaminationOptions<S> {
     pub apps: BTreeSet<Name>,
     /// Whether an exporter lists the push domains.
     pub discover_domains: bool,
+    /// Whether an exporter counts the streams that are pushed.
+    pub streams_online: bool,
     /// How often and how far back an exporter asks.
     pub pace: Pace,
     /// The taxonomy.
@@ -116,8 +121,8 @@ pub async fn examine<S: EventSource>(options: ExaminationOptions<S>) -> Vec<Chec
     let mut checks = vec![access::credentials(options.key.as_ref(), now)];
     if options.key.is_err() {
         let after = ["reachability", "tls", "clock", "key", "permission_events", "service"];
-        checks.extend(skipped(&after, "credentials").chain(skipped(&OF_DOMAINS, "credentials")));
-        checks.extend(skipped(&OF_ROWS, "credentials"));
+        let after = after.iter().chain(&OF_DOMAINS).chain([&ONLINE]).chain(&OF_ROWS);
+        checks.extend(skipped(after, "credentials"));
         return checks;
     }
     let scope = options.scopes.first().cloned().unwrap_or_default();
@@ -133,18 +138,21 @@ pub async fn examine<S: EventSource>(options: ExaminationOptions<S>) -> Vec<Chec
     checks.extend(of_access);
     let is_denied = matches!(&first, Err(CallError::Api(error)) if error.kind() == "permission");
     match failed {
-        Some(failed) if !is_denied => checks.extend(skipped(&OF_DOMAINS, failed)),
-        _ => checks.extend(domains(&options).await),
+        Some(failed) if !is_denied => checks.extend(skipped(OF_DOMAINS.iter().chain([&ONLINE]), failed)),
+        _ => {
+            checks.extend(domains(&options).await);
+            checks.push(online(&options, &scope).await);
+        }
     }
     match failed {
-        Some(failed) => checks.extend(skipped(&OF_ROWS, failed)),
+        Some(failed) => checks.extend(skipped(OF_ROWS.iter(), failed)),
         None => checks.extend(of_rows(&options, &mut asker).await),
     }
     checks
 }
 
-fn skipped<'a>(names: &'a [&'static str], failed: &'a str) -> impl Iterator<Item = Check> + use<'a> {
-    names.iter().map(move |name| Check::skipped(name, format!("after {failed}")))
+fn skipped<'a>(names: impl Iterator<Item = &'a &'static str>, failed: &str) -> impl Iterator<Item = Check> {
+    names.map(move |name| Check::skipped(name, format!("after {failed}")))
 }
 
 /// Whether the push domains may be listed, and what they are.
@@ -159,9 +167,8 @@ async fn domains<S: EventSource>(options: &ExaminationOptions<S>) -> [Check; 2] 
             [allowed, rows::domains(&found, &options.domains)]
         }
         Err(CallError::Api(error)) if error.kind() == "permission" => {
-            let denied = access::permission(permission, DESCRIBE_DOMAINS, &error, &options.policy, Check::warning);
-            let advice = format!("{}; or set discover_domains: false", denied.advice);
-            [Check { advice, ..denied }, Check::skipped(domains, format!("after {permission}"))]
+            let denied = dispensable(permission, DESCRIBE_DOMAINS, &error, &options.policy, "discover_domains");
+            [denied, Check::skipped(domains, format!("after {permission}"))]
         }
         Err(error) => {
             let failed =
@@ -169,6 +176,29 @@ async fn domains<S: EventSource>(options: &ExaminationOptions<S>) -> [Check; 2] 
             [failed, Check::skipped(domains, format!("after {permission}"))]
         }
     }
+}
+
+/// Whether the streams that are pushed now may be counted.
+async fn online<S: EventSource>(options: &ExaminationOptions<S>, scope: &Filter) -> Check {
+    if !options.streams_online {
+        return Check::skipped(ONLINE, "streams_online is off");
+    }
+    match options.source.streams_online(scope).await {
+        Ok(found) => {
+            let streams = check::counted(found.values().sum::<u64>(), "stream");
+            Check::ok(ONLINE, format!("live:{DESCRIBE_ONLINE} is allowed; {streams} online"))
+        }
+        Err(CallError::Api(error)) if error.kind() == "permission" => {
+            dispensable(ONLINE, DESCRIBE_ONLINE, &error, &options.policy, "streams_online")
+        }
+        Err(error) => Check::warning(ONLINE, chain(&error), "ask again; tencent_live_streams_online is not up to date"),
+    }
+}
+
+/// A permission that is missing, for what can be switched off.
+fn dispensable(name: &'static str, action: &'static str, error: &ApiError, policy: &Policy, key: &str) -> Check {
+    let denied = access::permission(name, action, error, policy, Check::warning);
+    Check { advice: format!("{}; or set {key}: false", denied.advice), ..denied }
 }
 
 /// What rows tell.
@@ -180,12 +210,12 @@ async fn of_rows<S: EventSource>(options: &ExaminationOptions<S>, asker: &mut As
             let advice = match &error {
                 CallError::Api(error) if error.is_unauthorized() => format!(
                     "the key's policy does not cover every domain; add to it: {}",
-                    options.policy.statement(crate::live::DESCRIBE_EVENTS)
+                    options.policy.statement(DESCRIBE_EVENTS)
                 ),
                 _ => "ask again".to_owned(),
             };
             let failed = Check::failure(name, chain(&error), advice);
-            return std::iter::once(failed).chain(skipped(&rest, name)).collect();
+            return std::iter::once(failed).chain(skipped(rest.iter(), name)).collect();
         }
     };
     let number = rows::number(&found.hour, found.day.as_ref(), found.asked, options.scopes.len());
