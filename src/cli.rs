@@ -113,6 +113,9 @@ enum Command {
     /// whether all apps are shown, which texts of reasons are not known; then at the state folder. At the end it prints
     /// the least that the key has to be allowed.
     ///
+    /// Each line is `ok`, `warning` (it works, and somebody should know), `failure`, `unknown` (nothing tells yet) or
+    /// `skipped` (it rests on a check that failed).
+    ///
     /// Nothing is written but an empty file in the state folder, which is removed again, and not even that where an
     /// exporter runs on it. It asks the API about 60 times an account at most, at the pace of
     /// `poll.max_requests_per_second`. Exit codes: 0 if nothing has failed, warnings or not; 1 if a check has failed; 2 if

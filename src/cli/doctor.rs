@@ -99,7 +99,8 @@ fn text(all: &[Line<'_>], examined: &[Examined]) -> String {
     text.push('\n');
     let of = |status: Status| {
         let number = all.iter().filter(|(_, check)| check.status == status).count();
-        (number > 0).then(|| format!("{number} {}", status.as_str()))
+        let s = if number > 1 && matches!(status, Status::Warning | Status::Failure) { "s" } else { "" };
+        (number > 0).then(|| format!("{number} {}{s}", status.as_str()))
     };
     let all = [Status::Ok, Status::Warning, Status::Failure, Status::Unknown, Status::Skipped];
     let requests: u64 = examined.iter().map(|one| one.requests).sum();

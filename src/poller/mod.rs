@@ -1,5 +1,6 @@
 //! The loop: ask, answer, commit, publish. One [`AccountLoop`] per account asks; one [`Keeper`] writes. Beside it, listings
-//! for people that write nothing: [`Survey`], and [`verify`], which holds one against the books.
+//! for people that write nothing: [`Survey`], and [`verify`], which holds one against the books; and [`examine`], which looks
+//! at what an exporter needs.
 //!
 //! Rooms return reports; `report` turns each into one log line and one set of counters. What became of a pass that
 //! failed is never guessed: what was committed stays, everything else is listed again.
