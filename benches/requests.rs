@@ -313,7 +313,7 @@ async fn day(case: Case, cloud: &Cloud) -> u64 {
         domains: (0..domains).map(|number| Name::from(Case::domain(number).as_str())).collect(),
         apps: Vec::new(),
         discover_domains: true,
-        streams_online: true,
+        streams_online: false,
         pace: pace(),
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
         keeper: handle.clone(),

@@ -415,12 +415,13 @@ fn pace(settings: &Settings) -> Pace {
 /// Says how often the API is going to be asked, and what for.
 fn tell_cost(account: &settings::Account, settings: &Settings, now: UnixSeconds) {
     let scopes = account.domains.len().max(1) * account.apps.len().max(1);
-    let day = QuietDay::of(&pace(settings), scopes as u64, now);
+    let day = QuietDay::of(&pace(settings), scopes as u64, account.streams_online, now);
     info!(
         account = account.name,
         requests_a_day = day.requests(),
         polls = day.polls,
         sweeps = day.sweeps,
+        streams_online = day.streams_online,
         asked_one_by_one = scopes,
         "asks the API at least so often, and more where there is something to list"
     );

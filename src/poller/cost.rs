@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Pace;
+use super::{ONLINE_INTERVAL, Pace};
 use crate::clock::UnixSeconds;
 use crate::listing::{cover, next_border};
 
@@ -15,23 +15,26 @@ pub struct QuietDay {
     pub polls: u64,
     /// Of sweeps: each compares a few counts.
     pub sweeps: u64,
+    /// For the streams online: once a minute, not more often than polls.
+    pub streams_online: u64,
 }
 
 impl QuietDay {
     /// Of an account that is asked for so many pairs of a domain and an app, one by one, around `now`.
     #[must_use]
-    pub fn of(pace: &Pace, scopes: u64, now: UnixSeconds) -> Self {
+    pub fn of(pace: &Pace, scopes: u64, streams_online: bool, now: UnixSeconds) -> Self {
         let times = |interval: Duration| DAY.as_secs() / interval.as_secs().max(1);
         Self {
             polls: scopes * times(pace.interval),
             sweeps: scopes * times(pace.sweep_interval) * slices(pace, now) / 64,
+            streams_online: if streams_online { scopes * times(pace.interval.max(ONLINE_INTERVAL)) } else { 0 },
         }
     }
 
     /// All of them.
     #[must_use]
     pub fn requests(self) -> u64 {
-        self.polls + self.sweeps
+        self.polls + self.sweeps + self.streams_online
     }
 }
 
@@ -66,18 +69,18 @@ mod tests {
 
     #[test]
     fn a_quiet_day_is_told_as_it_is() {
-        let day = QuietDay::of(&pace(), 1, 1_767_225_600);
-        assert_eq!(day.polls, 2_880);
+        let day = QuietDay::of(&pace(), 1, true, 1_767_225_600);
+        assert_eq!((day.polls, day.streams_online), (2_880, 1_440));
         // Between five and ten slices cover a day, as the moment has it.
         assert!((1_440 * 5..1_440 * 10).contains(&day.sweeps), "{day:?}");
-        let ten = QuietDay::of(&pace(), 10, 1_767_225_600);
+        let ten = QuietDay::of(&pace(), 10, true, 1_767_225_600);
         assert!(ten.requests().abs_diff(day.requests() * 10) < 10, "{ten:?}");
     }
 
     #[test]
     fn whoever_polls_half_as_often_asks_half_as_often() {
         let (pace, lazy) = (pace(), Pace { interval: pace().interval * 2, ..pace() });
-        let (one, other) = (QuietDay::of(&pace, 3, 1_767_225_600), QuietDay::of(&lazy, 3, 1_767_225_600));
-        assert_eq!((one.polls, one.sweeps), (other.polls * 2, other.sweeps));
+        let (one, other) = (QuietDay::of(&pace, 3, false, 1_767_225_600), QuietDay::of(&lazy, 3, false, 1_767_225_600));
+        assert_eq!((one.polls, one.sweeps, one.streams_online), (other.polls * 2, other.sweeps, 0));
     }
 }

@@ -16,6 +16,8 @@ mod report;
 mod survey;
 mod verify;
 
+use std::time::Duration;
+
 pub use account::{AccountLoop, AccountOptions, Pace, PassError, scopes};
 pub use cost::QuietDay;
 pub use doctor::{
@@ -28,3 +30,6 @@ pub use survey::{API_REMEMBERS, Sightings, Survey, SurveyOptions, SurveyProgress
 pub use verify::{
     Comparison, Difference, DifferenceKind, Look, Verification, VerificationError, VerificationOptions, verify,
 };
+
+/// How often the streams online are counted, as the API's page recommends; not more often than polls.
+const ONLINE_INTERVAL: Duration = Duration::from_secs(60);

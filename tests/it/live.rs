@@ -133,7 +133,7 @@ fn the_labels_are_the_api_codes_and_six_of_our_own() {
     let mut expected: Vec<&str> = API_CODES.iter().map(|(code, ..)| *code).collect();
     expected.extend(["bad_body", "http_status", "network", "ok", "other", "timeout"]);
     assert_eq!(CODES, expected);
-    assert_eq!(ACTIONS, ["DescribeLiveDomains", "DescribeLiveStreamEventList"]);
+    assert_eq!(ACTIONS, ["DescribeLiveDomains", "DescribeLiveStreamEventList", "DescribeLiveStreamOnlineList"]);
 }
 
 #[tokio::test]

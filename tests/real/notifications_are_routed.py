@@ -35,6 +35,7 @@ ROUTES = {
     "TencentLiveAuthFailuresUnusual": "security",
     "TencentLiveNetworkDisconnects": "on-call",
     "TencentLiveNetworkDisconnectsUnusual": "tickets",
+    "TencentLivePushesDropped": "tickets",
     "TencentLivePlatformErrors": "tickets",
     "TencentLiveStreamsForbidden": "security",
     "TencentLiveAccessRefused": "security",

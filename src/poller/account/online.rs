@@ -1,16 +1,12 @@
 //! Streams that are pushed now, once a minute: what disconnects are held against.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
-use super::super::report::StreamsByLabels;
 use super::{AccountLoop, DISCOVERY_INTERVAL, PassError};
 use crate::live::{EventSource, StreamsOnline};
+use crate::poller::ONLINE_INTERVAL;
+use crate::poller::report::StreamsByLabels;
 use crate::session::Name;
-
-/// How often streams are counted, as the API's page recommends; not more often than polls.
-const ONLINE_INTERVAL: Duration = Duration::from_secs(60);
 
 impl<S: EventSource> AccountLoop<S> {
     /// Counts the streams that are pushed, if it is time to. Polls do not wait for it: what is not there by `due` is not
