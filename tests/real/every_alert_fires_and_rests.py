@@ -202,6 +202,9 @@ def test(stage):
                     "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
     (stage.folder / "web.yaml").write_text("tls_server_config: {cert_file: server.crt, key_file: server.key}\n")
     simulator = stage.simulator(SCENARIO)
+    # A push that goes on all the time.
+    now = int(time.time())
+    simulator.publish([{"domain": "push.one.example.com", "stream": "on_air", "start": now - 60, "end": now + 3600}])
     exporter = stage.exporter(simulator, SETTINGS, web="config_file: web.yaml")
     wait_until("the exporter listens", exporter.is_listening, 60)
     context = ssl.create_default_context(cafile=stage.folder / "server.crt")
@@ -214,6 +217,7 @@ def test(stage):
                         "reason": "推流链路网络异常"}])
     wait_until("a disconnect is shown", lambda: "\ntencent_live_stream_disconnects_total{" in ask("/metrics"), 60)
     wait_until("the page tells which domain is disabled", lambda: 'enabled="false"' in ask("/metrics"), 60)
+    wait_until("the streams online are counted", lambda: "\ntencent_live_streams_online{" in ask("/metrics"), 60)
     metrics = check_metrics(ask("/metrics"), all_rules)
     links = check_links(ask)
     promtool("test", "rules", *TESTS)
