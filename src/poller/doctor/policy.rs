@@ -1,7 +1,7 @@
 //! The least that a key has to be allowed, in the language of CAM. Pure.
 //!
-//! Source: CAM's pages on policy syntax and on Live's resources (<https://cloud.tencent.com/document/product/598/10603>,
-//! <https://cloud.tencent.com/document/product/267/44417>). `DescribeLiveDomains` cannot be limited to domains.
+//! Source: the elements of a policy (<https://www.tencentcloud.com/document/product/598/10603>), and which actions of Live can
+//! be limited to push domains (<https://cloud.tencent.com/document/product/267/58612>): `DescribeLiveDomains` cannot.
 
 use crate::live::{DESCRIBE_DOMAINS, push_string};
 
