@@ -2,6 +2,7 @@
 
 mod asking;
 mod credentials;
+mod examining;
 mod limits;
 mod reload;
 mod temporary;
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 pub use self::asking::{Asked, AskedEvents, Told, events, verify};
+pub use self::examining::{AskedExamination, Examined, examine, examine_state};
 pub use self::reload::Reloads;
 use self::reload::Running;
 pub use self::temporary::TemporaryFolder;
@@ -359,9 +361,23 @@ fn client_observed_by(
     metrics: Option<&Arc<OwnMetrics>>,
 ) -> Result<Client, AppError> {
     let failed = |source| AppError::Client { account: account.name.clone(), source };
-    let provider = credentials::provider(account, clock, metrics).map_err(failed)?;
+    let provider = credentials::provider(account, clock, metrics, None).map_err(failed)?;
+    client_signing_with(provider, observer, account, settings, clock, |_| ())
+}
+
+/// A client that signs with the keys of `provider`; `change` may change its options.
+fn client_signing_with(
+    provider: live::Provider,
+    observer: live::Observer,
+    account: &settings::Account,
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+    change: impl FnOnce(&mut ClientOptions),
+) -> Result<Client, AppError> {
+    let failed = |source| AppError::Client { account: account.name.clone(), source };
     let rate = settings.poll.max_requests_per_second;
     let mut options = ClientOptions::new(account.endpoint.to_string(), provider, rate, Arc::clone(clock), observer);
+    change(&mut options);
     options.proxy = credentials::proxy(account).map_err(failed)?;
     credentials::add_roots(account, &mut options.roots);
     Client::new(options).map_err(failed)

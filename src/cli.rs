@@ -1,5 +1,6 @@
 //! Commands and flags, as Prometheus programs have them.
 
+mod doctor;
 mod events;
 mod health;
 mod json;
@@ -104,6 +105,22 @@ enum Command {
     },
     /// Poll every account once and print the metrics page; exit 1 if a poll failed.
     Once,
+    /// Look at everything that an exporter needs, and say in one line each what works, what does not, and what to do.
+    ///
+    /// It looks at the configuration, and of each account at its keys and when they expire, the way to the API, TLS, the
+    /// clocks, what the key is allowed (with the statement of a CAM policy that is missing), domains, rows of the last
+    /// hour, and what they tell of the API: which time of a session a window is held against, how late rows come,
+    /// whether all apps are shown, which texts of reasons are not known; then at the state folder. At the end it prints
+    /// the least that the key has to be allowed.
+    ///
+    /// Each line is `ok`, `warning` (it works, and somebody should know), `failure`, `unknown` (nothing tells yet) or
+    /// `skipped` (it rests on a check that failed).
+    ///
+    /// Nothing is written but an empty file in the state folder, which is removed again, and not even that where an
+    /// exporter runs on it. It asks the API about 60 times an account at most, at the pace of
+    /// `poll.max_requests_per_second`. Exit codes: 0 if nothing has failed, warnings or not; 1 if a check has failed; 2 if
+    /// the arguments or the configuration are wrong.
+    Doctor(doctor::Arguments),
     /// Ask the API for a range of time and print its disconnect records, newest first.
     ///
     /// The ledger is neither needed nor touched, so it may run beside an exporter; it asks at the pace of
@@ -240,6 +257,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Output::Table => reasons_table(),
             Output::Json => reasons_json(),
         }),
+        Some(Command::Doctor(arguments)) => return doctor::run(flags, &arguments),
         Some(Command::Events(arguments)) => return events::run(flags, &arguments),
         Some(Command::Verify(arguments)) => return verify::run(flags, &arguments),
         Some(Command::State { command }) => return state::run(flags, &command),

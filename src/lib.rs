@@ -6,7 +6,8 @@
 //!       6  app          the only file that wires rooms together
 //!       6  telemetry    the log
 //!       5  settings     file, variables and flags, checked; every problem at once
-//!       4  poller       the loop: ask, answer, commit, publish; one writer. Listings for people, held against the books
+//!       4  poller       the loop: ask, answer, commit, publish; one writer. Listings for people, held against the books;
+//!                       what an exporter needs, examined
 //!       4  web          the HTTP server: metrics, records as page and as JSON, health, landing page
 //!       3  metrics      names and help, the own registry, exposition
 //!       3  publication  which series there are and what each shows: labels, shares, baselines, holds, releases

@@ -21,9 +21,11 @@ struct Wiring<'a> {
     clock: &'a Arc<dyn Clock>,
     /// Absent where nobody reads them.
     metrics: Option<&'a Arc<OwnMetrics>>,
+    /// Who is told of the keys that sign, in place of the log.
+    told: Option<&'a KeyObserver>,
 }
 
-/// Where `account` has its keys from.
+/// Where `account` has its keys from. What becomes of them is logged, or told to `told`.
 ///
 /// # Errors
 /// When STS or the metadata service cannot be reached in principle: an endpoint, a proxy or TLS that cannot be.
@@ -31,8 +33,9 @@ pub(super) fn provider(
     account: &Account,
     clock: &Arc<dyn Clock>,
     metrics: Option<&Arc<OwnMetrics>>,
+    told: Option<&KeyObserver>,
 ) -> Result<Provider, SetupError> {
-    Wiring { account, clock, metrics }.provider(&account.credentials, true)
+    Wiring { account, clock, metrics, told }.provider(&account.credentials, true)
 }
 
 /// The proxy that `account` has, as the client takes it.
@@ -104,6 +107,9 @@ impl Wiring<'_> {
 
     /// Who counts and logs what becomes of keys.
     fn observer(&self, signs: bool) -> KeyObserver {
+        if let Some(told) = self.told {
+            return if signs { Arc::clone(told) } else { Arc::new(|_: &KeyNews<'_>| ()) };
+        }
         let (account, metrics) = (self.account.name.clone(), self.metrics.cloned());
         Arc::new(move |news: &KeyNews<'_>| match news {
             KeyNews::Renewed { source, expires, again } => {

@@ -10,16 +10,23 @@ const CELL_BYTES: usize = 128;
 /// Rows of as many cells as there are columns.
 pub(super) struct Table {
     rows: Vec<Vec<String>>,
+    /// Longest text of a cell in bytes.
+    most: usize,
 }
 
 impl Table {
     pub(super) fn new(columns: impl IntoIterator<Item = &'static str>) -> Self {
-        Self { rows: vec![columns.into_iter().map(str::to_owned).collect()] }
+        Self { rows: vec![columns.into_iter().map(str::to_owned).collect()], most: CELL_BYTES }
+    }
+
+    /// A table of sentences, of which none is cut.
+    pub(super) fn of_sentences(columns: impl IntoIterator<Item = &'static str>) -> Self {
+        Self { most: usize::MAX, ..Self::new(columns) }
     }
 
     /// Adds a row; an empty cell is a dash.
     pub(super) fn row(&mut self, cells: impl IntoIterator<Item = impl AsRef<str>>) {
-        self.rows.push(cells.into_iter().map(|cell| shown(cell.as_ref())).collect());
+        self.rows.push(cells.into_iter().map(|cell| shown_within(cell.as_ref(), self.most)).collect());
     }
 
     /// The table with its columns aligned, wide characters counted as two.
@@ -43,11 +50,15 @@ impl Table {
 
 /// A text that writes nothing but itself, cut where it is too long.
 pub(super) fn shown(text: &str) -> String {
+    shown_within(text, CELL_BYTES)
+}
+
+fn shown_within(text: &str, most: usize) -> String {
     if text.is_empty() {
         return "-".to_owned();
     }
     let whole = printable(text, usize::MAX);
-    if whole.len() <= CELL_BYTES { whole } else { format!("{}…", printable(text, CELL_BYTES)) }
+    if whole.len() <= most { whole } else { format!("{}…", printable(text, most)) }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub use records::{
     Cursor, Disconnect, NoCursor, PAGE_RECORDS, RecordFilter, RecordPage, RecordQuery, RecordSummary, SUMMARY_BUCKETS,
     SUMMARY_TOP, StreamMatch, SummaryBucket, TopStream,
 };
-pub use sqlite::{LedgerView, Records, SqliteLedger};
+pub use sqlite::{FolderLook, LedgerLook, LedgerView, Place, Records, SqliteLedger};
 pub use view::{AccountView, Overview};
 
 use crate::listing::Group;

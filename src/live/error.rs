@@ -84,6 +84,19 @@ pub enum CallError {
     Api(Box<ApiError>),
 }
 
+/// How far a request came before its connection failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// The host's name has no address.
+    Name,
+    /// There was no connection to it, or to the proxy before it.
+    Connection,
+    /// They did not agree on TLS; most often the certificate is not believed.
+    Tls,
+    /// It was connected, and brought no whole answer.
+    Answer,
+}
+
 /// `Response.Error` of an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("{action}: the API answered {code_text}: {message}, request id {}{}{}", request_id.as_deref().unwrap_or("unknown"), if advice.is_empty() { "" } else { "; " }, advice)]
@@ -115,6 +128,31 @@ impl ApiError {
     #[must_use]
     pub fn code_text(&self) -> &str {
         &self.code_text
+    }
+
+    /// What kind of error it is, one of [`super::ERROR_KINDS`].
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.code.kind
+    }
+
+    /// What to do about it; may be empty.
+    #[must_use]
+    pub fn advice(&self) -> &str {
+        &self.advice
+    }
+
+    /// What the API said, without advice.
+    #[must_use]
+    pub fn answer(&self) -> String {
+        let Self { action, code_text, message, request_id, .. } = self;
+        format!("{action}: {code_text}: {message}, request id {}", request_id.as_deref().unwrap_or("unknown"))
+    }
+
+    /// Whether the key's policy does not allow the action, rather than this machine's address.
+    #[must_use]
+    pub fn is_unauthorized(&self) -> bool {
+        self.code.kind == "permission" && !self.code_text.starts_with("Ip")
     }
 }
 
@@ -149,6 +187,24 @@ impl CallError {
             Self::TooLarge { .. } | Self::Protocol { .. } => "bad_body",
             Self::Api(error) => error.code.name,
         }
+    }
+
+    /// How far the request came, where its connection failed.
+    #[must_use]
+    pub fn broken(&self) -> Option<Broken> {
+        let (Self::Network { source, .. } | Self::Timeout { source, .. }) = self else { return None };
+        let first: &(dyn std::error::Error + 'static) = &**source;
+        let causes: Vec<_> = std::iter::successors(Some(first), |cause| cause.source()).collect();
+        let is_connect = source.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect);
+        Some(if causes.iter().any(|cause| is_of_tls(*cause)) {
+            Broken::Tls
+        } else if causes.iter().any(|cause| cause.to_string() == "dns error") {
+            Broken::Name
+        } else if is_connect {
+            Broken::Connection
+        } else {
+            Broken::Answer
+        })
     }
 
     /// Whether the same request may succeed a moment later. The client has already tried as often as it may.
@@ -204,6 +260,12 @@ impl CallError {
             Self::Api(error) => error.code.retry,
         }
     }
+}
+
+fn is_of_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
+    // An I/O error hides what it was made of from those who ask for its source; that may be another.
+    let within = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    cause.is::<rustls::Error>() || within.is_some_and(|within| is_of_tls(within))
 }
 
 #[cfg(test)]

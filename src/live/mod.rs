@@ -36,7 +36,7 @@ pub use credentials::{
     Chain, Coming, Credentials, CredentialsError, KeyFile, KeyNews, KeyObserver, METADATA, Metadata, ProfileFile,
     Provider, Role, SOURCES, Sts, StsOptions, Temporary, WebIdentity,
 };
-pub use error::{ApiError, CallError};
+pub use error::{ApiError, Broken, CallError};
 pub use pacing::Patience;
 pub use text::{printable, push_string};
 pub use time::ApiTime;

@@ -1,11 +1,13 @@
 //! The loop: ask, answer, commit, publish. One [`AccountLoop`] per account asks; one [`Keeper`] writes. Beside it, listings
-//! for people that write nothing: [`Survey`], and [`verify`], which holds one against the books.
+//! for people that write nothing: [`Survey`], and [`verify`], which holds one against the books; and [`examine`], which looks
+//! at what an exporter needs.
 //!
 //! Rooms return reports; `report` turns each into one log line and one set of counters. What became of a pass that
 //! failed is never guessed: what was committed stays, everything else is listed again.
 
 mod account;
 mod cost;
+mod doctor;
 mod handle;
 mod idle_clock;
 mod keeper;
@@ -18,6 +20,9 @@ use std::time::Duration;
 
 pub use account::{AccountLoop, AccountOptions, Pace, PassError, scopes};
 pub use cost::QuietDay;
+pub use doctor::{
+    Check, ExaminationOptions, KeyFound, LedgerNotes, Policy, Status, Way, examine, state, state_in_memory,
+};
 pub use handle::{KeeperError, KeeperHandle};
 pub use keeper::{CommitObserver, Keeper, KeeperChange, KeeperOptions};
 pub use observation::{Bench, ClientIp, Observation, Receipt, Sorted};

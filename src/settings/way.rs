@@ -59,6 +59,12 @@ impl Proxy {
         Ok(Self { url: Secret::new(format!("{scheme}://{before}{host}:{port}")), host, port, loopback })
     }
 
+    /// Host and port, without name and password.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
     /// The whole URL, name and password included.
     #[must_use]
     pub fn url(&self) -> &Secret {

@@ -96,8 +96,18 @@ async fn version_and_help_are_answers() {
     assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
     let help = CommandLine::new(&["--help"]).run().await.stdout;
     let words = ["--config.file", "--config.check", "--state.path", "--web.listen-address", "--web.telemetry-path"];
-    let more =
-        ["--web.max-requests", "--log.level", "--log.format", "demo", "simulate", "once", "events", "verify", "state"];
+    let more = [
+        "--web.max-requests",
+        "--log.level",
+        "--log.format",
+        "demo",
+        "simulate",
+        "once",
+        "doctor",
+        "events",
+        "verify",
+        "state",
+    ];
     for word in words.iter().chain(&more) {
         assert!(help.contains(word), "{word} is not in\n{help}");
     }

@@ -6,6 +6,7 @@ mod counting;
 mod credentials;
 mod crowd;
 mod disk;
+mod doctor;
 mod events;
 mod exporter;
 mod exposition;

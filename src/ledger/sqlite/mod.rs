@@ -5,6 +5,7 @@
 //! locked.
 
 mod findings;
+mod folder;
 mod home;
 mod memory;
 mod read;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+pub use self::folder::{FolderLook, LedgerLook, Place};
 use self::home::Home;
 use self::memory::Memory;
 pub use self::records::Records;
