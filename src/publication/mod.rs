@@ -30,7 +30,7 @@ pub use scrape::{Scrape, Scraper, USER_AGENT_BYTES};
 use scrapers::Scrapers;
 use shares::Shares;
 pub use snapshot::{DomainSeries, Snapshot};
-use streams::Streams;
+use streams::{Streams, Waiting};
 
 use crate::clock::UnixSeconds;
 use crate::ledger::{Books, DomainBooks, DomainId, Posting, Release, SeriesBooks, SeriesId};
@@ -304,7 +304,11 @@ impl Publication {
     /// What readers see from now on.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let held: Vec<_> = self.held_series.keys().filter(|id| self.streams.is_visible(**id)).collect();
+        let waiting = self.streams.waiting();
+        debug_assert_eq!(
+            self.held_series.keys().map(|id| self.streams.waiting_of(*id)).fold(Waiting::default(), Waiting::and),
+            waiting
+        );
         let visible = (0..).zip(&self.shown_domains).filter(|(id, _)| self.domain_is_visible(*id));
         Snapshot {
             generation: self.generation,
@@ -312,8 +316,8 @@ impl Publication {
             domains: visible.map(|(_, domain)| Arc::clone(domain)).collect(),
             series: self.streams.visible() as u64,
             idle_series: self.streams.idle() as u64,
-            held_series: held.len() as u64,
-            held_disconnects: held.iter().map(|id| self.streams.waiting(**id)).sum(),
+            held_series: waiting.series,
+            held_disconnects: waiting.disconnects,
         }
     }
 

@@ -30,6 +30,20 @@ struct Series {
     held: bool,
 }
 
+/// What readers see at its baseline: how many series, and how many disconnects of them are counted and not shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub(super) series: u64,
+    pub(super) disconnects: u64,
+}
+
+impl Waiting {
+    /// Both together.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self { series: self.series + other.series, disconnects: self.disconnects + other.disconnects }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     series: Vec<Series>,
@@ -42,6 +56,7 @@ pub(super) struct Streams {
     visible: Shelf,
     hidden: Shelf,
     idle: usize,
+    waiting: Waiting,
     /// How many changes there have been, wrapping.
     changes: u32,
 }
@@ -97,9 +112,28 @@ impl Streams {
         self.series.get(id as usize).is_some_and(|series| series.idle)
     }
 
-    /// Disconnects that are counted but not shown while it is held.
-    pub(super) fn waiting(&self, id: SeriesId) -> u64 {
-        self.series[id as usize].total - self.held_at(id)
+    /// All that waits at a baseline where readers see it.
+    pub(super) fn waiting(&self) -> Waiting {
+        self.waiting
+    }
+
+    /// What a series adds to [`Streams::waiting`].
+    pub(super) fn waiting_of(&self, id: SeriesId) -> Waiting {
+        let series = &self.series[id as usize];
+        if series.visible && series.held {
+            Waiting { series: 1, disconnects: series.total - self.held_at(id) }
+        } else {
+            Waiting::default()
+        }
+    }
+
+    /// Changes a series, and what waits with it.
+    fn change(&mut self, id: SeriesId, change: impl FnOnce(&mut Self)) {
+        let before = self.waiting_of(id);
+        change(self);
+        let after = self.waiting_of(id);
+        self.waiting.series = self.waiting.series + after.series - before.series;
+        self.waiting.disconnects = self.waiting.disconnects + after.disconnects - before.disconnects;
     }
 
     /// All of them, in order of first appearance.
@@ -137,6 +171,7 @@ impl Streams {
             held: *held,
         });
         self.returned_at.extend(returned_at.filter(|_| *held).map(|shown| (id, shown)));
+        self.waiting = self.waiting.and(self.waiting_of(id));
         self.show(id);
         let hash = self.hasher.hash_one((&*labels.domain, &*labels.app, &*labels.stream, labels.reason));
         let (hasher, series) = (&self.hasher, &self.series);
@@ -151,13 +186,14 @@ impl Streams {
     /// Adds to what is counted.
     pub(super) fn grow(&mut self, add: &SeriesAdd, at: UnixSeconds) {
         let id = add.id;
-        if planted(Bug::OverflowResetsTotals) && self.get(id).stream == super::OVERFLOW {
-            self.series[id as usize].total = 0;
-        }
-        let series = &mut self.series[id as usize];
-        series.total += add.total;
-        series.baseline += add.baseline;
-        series.active_at = seconds(at);
+        self.change(id, |all| {
+            let resets = planted(Bug::OverflowResetsTotals) && all.get(id).stream == super::OVERFLOW;
+            let series = &mut all.series[id as usize];
+            series.total = if resets { 0 } else { series.total };
+            series.total += add.total;
+            series.baseline += add.baseline;
+            series.active_at = seconds(at);
+        });
         self.show(id);
     }
 
@@ -183,10 +219,12 @@ impl Streams {
 
     /// Shows an idle series again, held at its total so far.
     pub(super) fn return_to_page(&mut self, id: SeriesId) {
-        let series = &mut self.series[id as usize];
-        series.held = true;
-        self.returned_at.insert(id, series.total);
-        self.wake(id);
+        self.change(id, |all| {
+            let series = &mut all.series[id as usize];
+            series.held = true;
+            all.returned_at.insert(id, series.total);
+            all.wake(id);
+        });
     }
 
     fn wake(&mut self, id: SeriesId) {
@@ -197,9 +235,11 @@ impl Streams {
 
     /// Shows its total from now on.
     pub(super) fn release(&mut self, id: SeriesId, at: UnixSeconds) {
-        let series = &mut self.series[id as usize];
-        (series.held, series.active_at) = (false, seconds(at));
-        self.returned_at.remove(&id);
+        self.change(id, |all| {
+            let series = &mut all.series[id as usize];
+            (series.held, series.active_at) = (false, seconds(at));
+            all.returned_at.remove(&id);
+        });
         self.show(id);
     }
 
@@ -216,6 +256,7 @@ impl Streams {
             (series.place, series.visible) = (shelf.push(id, stands), visible);
             if visible && series.held {
                 held.push(id);
+                self.waiting = self.waiting.and(self.waiting_of(id));
             }
         }
         held
