@@ -1,9 +1,5 @@
 """Idle connections, slow heads, readers that do not read, a thousand scrapes at once and requests that are none, all at the
-same time: a scraper gets its page of 50,000 series within 250 ms (p99), and the memory stays below 192 MiB (F1-F5).
-
-What the machine takes for the same scrapes before anybody attacks is granted on top, so that a busy one is not blamed on
-the exporter. tests/run leaves it out as yet: on a busy machine the time is missed, and on an idle one it has not been
-measured."""
+same time: a scraper gets its page of 50,000 series within 250 ms (p99), and the memory stays below 192 MiB (F1-F5)."""
 
 import gzip
 import http.client
@@ -23,6 +19,7 @@ poll: {interval: 5s, sweep_interval: 1h, sweep_lookback: 2h, horizon: 3h, initia
 series: {hold_max: 0s}
 """
 LOST = 60
+FILES = 20_000
 QUIET = "platform: {domains: [{name: push.one.example.com, apps: [{name: live, streams: [{names: [room]}]}]}]}"
 ASK = b"GET /metrics HTTP/1.1\r\nHost: a\r\nUser-Agent: lazy\r\n\r\n"
 WRONG = [
@@ -165,7 +162,10 @@ def resident(process):
 
 
 def test(stage):
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= hard < FILES and os.geteuid() == 0:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, FILES))
+        hard = FILES
     check(hard > IDLE + 1_000 or hard == resource.RLIM_INFINITY, f"{IDLE} connections need as many open files, {hard} are allowed")
     simulator = stage.simulator(QUIET)
     publish(simulator)
@@ -217,7 +217,7 @@ def test(stage):
           f"longest {worst:.0f} ms (before the attack {usual:.0f} ms), {times.count(LOST)} lost, {reconnects} reconnects; "
           f"memory {before[0]:.0f} MiB before, {now:.0f} after, at the most {most:.0f}; {happened}", flush=True)
     check(len(times) >= 100, f"{len(times)} scrapes")
-    check(p99 < P99_MILLISECONDS + usual, f"p99 is {p99:.0f} ms, {usual:.0f} ms without an attack")
+    check(p99 < P99_MILLISECONDS, f"p99 is {p99:.0f} ms, {usual:.0f} ms without an attack")
     check(most < MEMORY_MIB, f"memory was {most:.0f} MiB")
     # What the attackers have left in the queue may still be answered.
     wait_until("polls go on", lambda: exporter.value("tencent_live_up") == 1, 30)
