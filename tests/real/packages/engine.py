@@ -54,6 +54,8 @@ class Podman:
         # What it keeps names the place it is kept at: in a checkout that was moved it is made anew.
         place = store / "place"
         if store.exists() and not (place.exists() and place.read_text() == str(store)):
+            # Podman may have left the folder of layers mounted on itself. Where it has not there is nothing to undo.
+            subprocess.run(["umount", store / "overlay"], capture_output=True)
             shutil.rmtree(store)
         for folder in (self.run_root, store):
             folder.mkdir(parents=True, exist_ok=True)
