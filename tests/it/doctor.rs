@@ -373,6 +373,19 @@ async fn domains_of_the_configuration_are_asked_for_one_by_one() {
 }
 
 #[tokio::test]
+async fn rows_of_the_last_hour_are_counted_once_though_the_day_is_asked_for_too() {
+    let api = Api::start().await;
+    api.world.add_domain(Domain::push(DOMAIN));
+    let end = api.world.now() - 60;
+    // Too short to tell what a window is held against, so that the day is looked at for longer ones.
+    for stream in ["a", "b"] {
+        api.world.publish(Event::ended(DOMAIN, "live", stream, end - 2, end).because("no such text"));
+    }
+    let reasons = check(&doctor(&api, &[]).await, "reasons");
+    assert!(text(&reasons, "message").starts_with("2 of 2 rows"), "{reasons}");
+}
+
+#[tokio::test]
 async fn unmapped_texts_are_counted_and_no_name_breaks_a_line() {
     let api = healthy().await;
     let end = api.world.now() - 700;

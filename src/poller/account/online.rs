@@ -35,7 +35,9 @@ impl<S: EventSource> AccountLoop<S> {
         let mut online = StreamsOnline::new();
         for scope in &self.scopes {
             for (pair, streams) in self.options.source.streams_online(scope).await? {
-                *online.entry(pair).or_default() += streams;
+                // Scopes have nothing in common, unless the API does not narrow by their names.
+                let known = online.entry(pair).or_default();
+                *known = streams.max(*known);
             }
         }
         let names: Vec<Name> = online.keys().flat_map(|(domain, app)| [domain.clone(), app.clone()]).collect();

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::check::{Check, chain};
+use super::check::Check;
 use super::policy::Policy;
 use crate::clock::UnixSeconds;
 use crate::live::{ApiError, Broken, CallError, CredentialsError, DESCRIBE_EVENTS};
+use crate::poller::keeper::chain;
 
 /// The names of the checks here, in their order.
 const REACHABILITY: &str = "reachability";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::ExaminationOptions;
 use super::check::Check;
-use super::rows::{AppEvidence, Rows, apps};
+use super::rows::{AppEvidence, DEFAULT_APP, Rows, apps};
 use super::window::{self, Ends, Shown};
 use crate::clock::UnixSeconds;
 use crate::listing::{FULL_PAGE, Filter, Page, Query, Row, Window};
@@ -25,9 +25,6 @@ const MOST_LOOKS: u32 = 12;
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// How far back a watch looks, in seconds: what is published later than that it does not see.
 const WATCHED_SECONDS: i64 = 600;
-
-/// The app that a request without `AppName` may mean.
-const DEFAULT_APP: &str = "live";
 
 /// Two that learn the clock, three windows for each of three sessions and two for the ends of windows, and the rest.
 const MOST_QUESTIONS: usize = 2 + HOUR_PAGES + DAY_PAGES + 9 + 2 + 2 * MOST_APPS + 2 * (MOST_LOOKS as usize + 1);

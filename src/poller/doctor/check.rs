@@ -75,12 +75,6 @@ impl Check {
     }
 }
 
-/// An error with its causes.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
-}
-
 /// A number with its noun, which has an s where there is not one.
 pub(super) fn counted(number: impl Into<u64>, noun: &str) -> String {
     match number.into() {

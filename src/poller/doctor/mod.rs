@@ -23,12 +23,12 @@ use std::time::Duration;
 
 pub use self::access::{KeyFound, Way};
 use self::asking::Asker;
-use self::check::chain;
 pub use self::check::{Check, Status};
 use self::delay::Witness;
 pub use self::policy::Policy;
 use self::rows::Rows;
 pub use self::state::{in_memory as state_in_memory, state};
+use super::keeper::chain;
 use super::{Pace, SurveyProgress};
 use crate::clock::{Clock, UnixSeconds};
 use crate::ledger::{LedgerError, LedgerView};
@@ -239,7 +239,9 @@ async fn of_rows<S: EventSource>(options: &ExaminationOptions<S>, asker: &mut As
         Ok(delays) => delay::judge(delays, witness, options.pace.overlap),
         Err(error) => unasked("publication_delay", &error),
     };
-    vec![number, window, delay, apps, rows::reasons(&sessions, &options.classifier)]
+    // The day holds the hour's once more.
+    let latest = found.day.as_ref().filter(|_| found.hour.finished.is_empty()).unwrap_or(&found.hour);
+    vec![number, window, delay, apps, rows::reasons(&latest.finished, &options.classifier)]
 }
 
 fn unasked(name: &'static str, error: &CallError) -> Check {

@@ -14,7 +14,7 @@ const TEXT_BYTES: usize = 60;
 const MOST_NAMED: usize = 5;
 
 /// The app that a request without `AppName` means, as the documents can be read.
-const DEFAULT_APP: &str = "live";
+pub(super) const DEFAULT_APP: &str = "live";
 
 /// Rows that were seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::check::{Check, chain, counted};
+use super::check::{Check, counted};
 use crate::ledger::{FolderLook, LedgerError, LedgerLook, Place};
 use crate::live::printable;
+use crate::poller::keeper::chain;
 
 const NAME: &str = "state";
 
