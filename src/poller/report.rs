@@ -160,3 +160,28 @@ impl Report {
         self.logged.len() < MOST_LOGGED && self.logged.insert(text.chars().take(1024).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::{ACTIONS, CODES};
+    use crate::metrics::POLL_ERRORS;
+    use crate::publication::Snapshot;
+
+    #[test]
+    fn streams_online_that_are_not_told_any_more_are_not_shown_any_more() {
+        let accounts = ["main".to_owned()];
+        let metrics = OwnMetrics::new(&accounts, Duration::from_secs(30), 7, CODES, ACTIONS, POLL_ERRORS).unwrap();
+        let metrics = Arc::new(metrics);
+        let mut report = Report::new("main".to_owned(), Arc::clone(&metrics));
+        let is_shown =
+            || metrics.gather(&Snapshot::default()).iter().any(|family| family.name() == "tencent_live_streams_online");
+        let counted = || Some(Ok(StreamsByLabels::from([(("d.example".to_owned(), "live".to_owned()), 1)])));
+        for missing in [None, Some(Err(PassError::Clock { ours: 0 }))] {
+            report.streams_online(counted());
+            assert!(is_shown());
+            report.streams_online(missing);
+            assert!(!is_shown());
+        }
+    }
+}

@@ -15,7 +15,9 @@ impl State {
     pub(super) fn online_list(&self, ask: &OnlineAsk, now: UnixSeconds) -> Success {
         let quirks = &self.quirks;
         let live_only = quirks.app_defaults_to_live && ask.app.is_none();
-        let is = |wanted: &Option<Name>, name: &Name| wanted.as_ref().is_none_or(|wanted| wanted == name);
+        let is = |wanted: &Option<Name>, name: &Name| {
+            quirks.ignore_names || wanted.as_ref().is_none_or(|wanted| wanted == name)
+        };
         let mut online = self.online(now);
         online.retain(|(domain, app, stream), _| {
             let meant = is(&ask.domain, domain) && is(&ask.app, app) && is(&ask.stream, stream);

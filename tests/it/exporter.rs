@@ -230,6 +230,17 @@ async fn streams_online_are_counted_by_domain_and_app_and_left_out_once_nobody_w
 }
 
 #[tokio::test]
+async fn a_stream_online_counts_once_though_the_api_names_it_for_every_app_that_is_asked_for() {
+    let rig = Rig::new().await.quirks(|quirks| quirks.ignore_names = true);
+    let now = rig.world.now();
+    rig.world.publish(Event::ended(DOMAIN, "live", "room", now - 60, now + 600));
+    let rig = rig.with(|settings| settings.accounts[0].apps = vec!["live".into(), "show".into()]);
+    let rig = counting_online(rig).await;
+    until("it is counted", async || seen(rig.metrics().await.has(ONLINE), ())).await;
+    assert_eq!(online(&rig.metrics().await), [Some(1.0), None, None]);
+}
+
+#[tokio::test]
 async fn whoever_may_not_count_streams_online_goes_without_and_is_told_once() {
     let rig = Rig::new().await;
     let rig = rig.quirks(|quirks| quirks.denied_actions = vec!["DescribeLiveStreamOnlineList".into()]);
