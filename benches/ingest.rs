@@ -36,17 +36,21 @@ fn hundred_rules() -> Choice {
     Choice { stream: StreamLabel::Group((0..100).map(rule).collect()), ..Choice::default() }
 }
 
+/// Fifty end in a second. As many last for ten to twenty seconds as for twenty to forty, and so on up to eleven hours: rows
+/// of one response started at very different times.
 fn row(number: u64, streams: u64) -> PushSession {
-    let start = START + i64::try_from(number / 50).expect("benches end before that");
+    let end = START + i64::try_from(number / 50).expect("benches end before that");
+    let mut dice = fastrand::Rng::with_seed(number);
+    let lasted = dice.u64(10..20) << dice.u32(..12);
     PushSession {
         domain: "push.live.example.com".into(),
         app: "live".into(),
         stream: Name::from(format!("room_{}", number % streams).as_str()),
-        start,
-        end: start + 600,
+        start: end - lasted.cast_signed(),
+        end,
         reason_text: "推流客户端主动断流".into(),
         client_ip: "203.0.113.7".into(),
-        duration: Some(600),
+        duration: Some(lasted),
         resolution: "1280*720".into(),
     }
 }

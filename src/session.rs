@@ -165,11 +165,21 @@ impl GroupId {
             write_prefixed(&mut hasher, name.as_bytes());
         }
         hasher.write(&self.start.to_le_bytes());
-        GroupKey(hasher.finish128().as_bytes())
+        let mut bytes = hasher.finish128().as_bytes();
+        if self.start >= key.ordered_since {
+            bytes[..4].copy_from_slice(&second_in_order(self.start).to_be_bytes());
+        }
+        GroupKey(bytes)
     }
 }
 
-/// A [`GroupId`] hashed under the ledger's key.
+/// A start as 32 bits, in the order of starts; what lies beyond 1970 and 2106 is all one.
+fn second_in_order(start: UnixSeconds) -> u32 {
+    u32::try_from(start.max(0)).unwrap_or(u32::MAX)
+}
+
+/// A [`GroupId`] hashed under the ledger's key, after its start: sessions that are listed together mostly started near each
+/// other, so their groups stand on few pages of a ledger that sorts by key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupKey(pub [u8; 16]);
 
@@ -218,19 +228,29 @@ impl Fact {
 
 /// The secret key of all hashes of one ledger; made with it, kept in it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct IdentityKey([u8; 16]);
+pub struct IdentityKey {
+    bytes: [u8; 16],
+    ordered_since: UnixSeconds,
+}
 
 impl IdentityKey {
     /// A key from 16 random bytes.
     #[must_use]
     pub const fn new(bytes: [u8; 16]) -> Self {
-        Self(bytes)
+        Self { bytes, ordered_since: UnixSeconds::MIN }
+    }
+
+    /// The key of a ledger that was begun when keys of groups did not begin with their start: those of groups that started
+    /// before `start` still do not.
+    #[must_use]
+    pub const fn ordered_since(self, start: UnixSeconds) -> Self {
+        Self { ordered_since: start, ..self }
     }
 
     /// The bytes, for the ledger that keeps them.
     #[must_use]
     pub const fn bytes(&self) -> &[u8; 16] {
-        &self.0
+        &self.bytes
     }
 
     fn digest(&self, text: &str) -> u32 {
@@ -240,7 +260,7 @@ impl IdentityKey {
     }
 
     fn hasher(&self) -> SipHasher24 {
-        SipHasher24::new_with_key(&self.0)
+        SipHasher24::new_with_key(&self.bytes)
     }
 }
 
@@ -280,6 +300,27 @@ mod tests {
         let id = GroupId { domain: "d".into(), app: "a".into(), stream: "s".into(), start: 7 };
         assert_ne!(id.key("main", &key()), id.key("main", &IdentityKey::new([9; 16])));
         assert_ne!(id.key("main", &key()), id.key("other", &key()));
+    }
+
+    #[test]
+    fn keys_of_groups_are_in_the_order_of_their_starts() {
+        let key_of =
+            |start| GroupId { domain: "d".into(), app: "a".into(), stream: "s".into(), start }.key("main", &key());
+        let starts = [-1, 0, 1, 255, 256, 1_700_000_000, 1_700_000_001, i64::from(u32::MAX)];
+        for pair in starts.windows(2) {
+            assert!(pair[0] < 0 || key_of(pair[0]) < key_of(pair[1]), "{pair:?}");
+            assert_ne!(key_of(pair[0]), key_of(pair[1]));
+        }
+        assert_ne!(key_of(i64::from(u32::MAX)), key_of(i64::MAX), "one second of order, two groups");
+    }
+
+    #[test]
+    fn groups_that_started_before_keys_had_an_order_keep_theirs() {
+        let id = |start| GroupId { domain: "d".into(), app: "a".into(), stream: "s".into(), start };
+        let (since_100, never) = (key().ordered_since(100), key().ordered_since(UnixSeconds::MAX));
+        assert_eq!(id(99).key("main", &since_100), id(99).key("main", &never));
+        assert_eq!(id(100).key("main", &since_100), id(100).key("main", &key()));
+        assert_eq!(id(100).key("main", &key()).0[4..], id(100).key("main", &never).0[4..], "the rest is one hash");
     }
 
     #[test]

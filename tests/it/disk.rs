@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tencent_live_exporter::clock::ManualClock;
+use tencent_live_exporter::clock::{Clock as _, ManualClock, SystemClock};
 use tencent_live_exporter::ledger::{Ledger as _, LedgerError, NewAccount, Posting, SqliteLedger};
 use tencent_live_exporter::listing::{CORRECTION_SECONDS, Progress};
 use tencent_live_exporter::poller::{ClientIp, Keeper, KeeperHandle, KeeperOptions, Observation};
@@ -98,6 +98,44 @@ async fn d10_what_is_forgotten_makes_room_for_what_comes_and_the_ledger_stops_gr
     assert_eq!(number("SELECT count(*) FROM session_group"), remembered + just_below);
     assert_eq!(number("SELECT count(*) FROM record"), remembered);
     assert_eq!(number("SELECT sum(total) FROM series"), 40 * SESSIONS, "totals are kept for ever");
+}
+
+/// Counts the sessions of some days, 100 in a response.
+async fn count(folder: &Path, days: std::ops::Range<i64>) {
+    let (keeper, thread) = keeper(folder);
+    keeper.account(new_account("main")).await.unwrap();
+    for day in days {
+        for first in (0..SESSIONS).step_by(100) {
+            keeper.observe(observation(day, first, first + 100)).await.unwrap();
+        }
+    }
+    keeper.stop();
+    thread.join().unwrap();
+}
+
+#[tokio::test]
+async fn what_was_counted_before_keys_of_groups_had_an_order_is_not_counted_again() {
+    let folder = Folder::new();
+    drop(SqliteLedger::open(folder.path()).unwrap());
+    let books = || rusqlite::Connection::open(folder.join(LEDGER)).unwrap();
+    // Of version 5.
+    books().execute_batch(&format!("UPDATE ledger_key SET ordered_since = {}", i64::MAX)).unwrap();
+    count(folder.path(), 0..2).await;
+    books().execute_batch("ALTER TABLE ledger_key DROP COLUMN ordered_since; PRAGMA user_version = 5").unwrap();
+    // Some of it again, and more.
+    let far = (SystemClock::new().now() - START) / DAY + 2;
+    count(folder.path(), 1..4).await;
+    count(folder.path(), far..far + 1).await;
+    count(folder.path(), 0..4).await;
+    count(folder.path(), far..far + 1).await;
+    let books = books();
+    let number = |sql: &str| books.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(number("SELECT sum(total) FROM series"), 5 * SESSIONS);
+    assert_eq!(number("SELECT count(*) FROM session_group"), 5 * SESSIONS);
+    let start = START + far * DAY - 30;
+    let ordered =
+        format!("SELECT count(*) FROM session_group WHERE hex(key) BETWEEN '{start:08X}' AND '{:08X}'", start + DAY);
+    assert_eq!(number(&ordered), SESSIONS, "these have an order");
 }
 
 #[tokio::test]

@@ -205,6 +205,7 @@ fn the_books_of_version_1_go_on_where_they_were() {
              ALTER TABLE series DROP COLUMN returned_at;
              ALTER TABLE slice RENAME COLUMN restless TO unfinished;
              ALTER TABLE series DROP COLUMN active_at;
+             ALTER TABLE ledger_key DROP COLUMN ordered_since;
              PRAGMA user_version = 1",
         )
         .unwrap();
@@ -227,7 +228,7 @@ fn the_books_of_version_1_go_on_where_they_were() {
     assert_eq!((total(&books), of_domain.disconnects[reason], of_domain.excluded[reason]), (400, 402, 2));
     let version = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
     let connection = rusqlite::Connection::open(&file).unwrap();
-    assert_eq!(connection.query_row("PRAGMA user_version", [], version), Ok(5));
+    assert_eq!(connection.query_row("PRAGMA user_version", [], version), Ok(6));
     let hours = "SELECT group_concat(width || ':' || slot || ':' || records) FROM (SELECT * FROM record_sum ORDER BY width, slot)";
     assert_eq!(connection.query_row(hours, [], |row| row.get(0)), Ok("3600:0:1,3600:1:1,28800:0:2".to_owned()));
 }

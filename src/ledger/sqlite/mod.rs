@@ -35,19 +35,21 @@ use crate::session::GroupKey;
 const APPLICATION_ID: i64 = 0x544c_4558;
 
 /// What each version of the schema has added to the one before.
-const SCHEMA: [&str; 5] = [
+const SCHEMA: [&str; 6] = [
     include_str!("schema.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
     include_str!("schema-5.sql"),
+    include_str!("schema-6.sql"),
 ];
 
 /// What cannot be added twice: the version that adds it, and how to see that it is there.
-const ADDED_ONCE: [(usize, &str); 3] = [
+const ADDED_ONCE: [(usize, &str); 4] = [
     (3, "SELECT count(*) FROM pragma_table_info('series') WHERE name = 'active_at'"),
     (4, "SELECT count(*) FROM sqlite_schema WHERE name = 'record_kind'"),
     (5, "SELECT count(*) FROM pragma_table_info('slice') WHERE name = 'restless'"),
+    (6, "SELECT count(*) FROM pragma_table_info('ledger_key') WHERE name = 'ordered_since'"),
 ];
 
 /// `PRAGMA user_version`.

@@ -76,8 +76,10 @@ pub(super) fn books_as_they_are(connection: &Connection) -> Result<Books, Ledger
 
 /// The key of the ledger's hashes.
 pub(super) fn key(connection: &Connection) -> Result<IdentityKey, LedgerError> {
-    let key = connection.query_row("SELECT bytes FROM ledger_key", [], |row| row.get(0));
-    Ok(IdentityKey::new(key.map_err(broken_or("reading the key of"))?))
+    let key = |row: &Row<'_>| Ok(IdentityKey::new(row.get(0)?).ordered_since(row.get(1)?));
+    connection
+        .query_row("SELECT bytes, ordered_since FROM ledger_key", [], key)
+        .map_err(broken_or("reading the key of"))
 }
 
 /// What is written together must come to the same, domain by domain and reason by reason: pages have no checksums, and
