@@ -449,6 +449,31 @@ fn whoever_reads_for_long_holds_up_no_commit() {
     assert_eq!((busy, log), (0, back));
 }
 
+#[test]
+fn d10_questions_that_overlap_without_end_do_not_let_the_log_grow_without_end() {
+    let folder = Folder::new();
+    let mut ledger = SqliteLedger::open(folder.path()).unwrap();
+    write(&mut ledger, (0..3_000).map(record));
+    let reading = AtomicBool::new(true);
+    let records = asked(&ledger).patience(Duration::from_secs(60));
+    let mut largest = 0;
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while reading.load(Ordering::Relaxed) {
+                    records.summary(&of_stream("room", StreamMatch::Contains), START, START + 20_000).unwrap();
+                }
+            });
+        }
+        for n in (0..400).map(|n| 3_000 + n * 100) {
+            write(&mut ledger, (n..n + 100).map(record));
+            largest = std::fs::metadata(folder.join("ledger.sqlite-wal")).unwrap().len().max(largest);
+        }
+        reading.store(false, Ordering::Relaxed);
+    });
+    assert!(largest < 40 << 20, "{largest} bytes");
+}
+
 #[tokio::test]
 async fn what_is_counted_can_be_asked_for_at_once_with_books_in_memory_too() {
     for path in [None, Some(StatePath::Memory)] {

@@ -55,6 +55,11 @@ impl Home {
         }
     }
 
+    /// How long its log is in bytes; none is there before the first commit.
+    pub(super) fn log_bytes(&self) -> u64 {
+        fs::metadata(with_tail(&self.file, "-wal")).map_or(0, |log| log.len())
+    }
+
     /// Reads the file and its log to their ends.
     pub(super) fn read_through(&self) -> Result<(), LedgerError> {
         for path in [self.file.clone(), with_tail(&self.file, "-wal")] {

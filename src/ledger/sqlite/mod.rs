@@ -9,6 +9,7 @@ mod folder;
 mod home;
 mod memory;
 mod read;
+mod readers;
 mod records;
 mod view;
 mod write;
@@ -23,6 +24,7 @@ use rusqlite::Connection;
 pub use self::folder::{FolderLook, LedgerLook, Place};
 use self::home::Home;
 use self::memory::Memory;
+use self::readers::Readers;
 pub use self::records::Records;
 pub use self::view::LedgerView;
 use super::{Books, Ledger, LedgerError, Posting};
@@ -55,6 +57,12 @@ const ADDED_ONCE: [(usize, &str); 4] = [
 /// `PRAGMA user_version`.
 const SCHEMA_VERSION: i64 = SCHEMA.len().cast_signed() as i64;
 
+/// A log of so many bytes is long; SQLite begins to take it back at 4 MiB.
+const LONG_LOG: u64 = 32 << 20;
+
+/// What a log that begins anew keeps of its file, in bytes.
+const KEPT_LOG: u64 = 8 << 20;
+
 /// The tables that counting rests on; checked whenever the ledger is opened.
 const COUNTING_TABLES: [&str; 10] = [
     "account",
@@ -74,6 +82,9 @@ const COUNTING_TABLES: [&str; 10] = [
 pub struct SqliteLedger {
     connection: Held,
     home: Option<Home>,
+    readers: Arc<Readers>,
+    /// From how many bytes on the log is to be taken back with nobody reading.
+    long_log: u64,
     /// SQLite has found damage: the next opening looks at every page.
     suspect: bool,
 }
@@ -95,7 +106,7 @@ impl SqliteLedger {
         let connection = Connection::open_in_memory().map_err(sqlite("opening"))?;
         tune(&connection);
         create_schema(&connection)?;
-        Ok(Self { connection: Held::Memory(Arc::new(Memory::new(connection))), home: None, suspect: false })
+        Ok(Self::new(Held::Memory(Arc::new(Memory::new(connection))), None))
     }
 
     /// Opens the ledger in `folder`, or makes both.
@@ -105,9 +116,13 @@ impl SqliteLedger {
     /// foreign; then it is moved beside, and the next start begins a new one.
     pub fn open(folder: &Path) -> Result<Self, LedgerError> {
         let home = Home::enter(folder)?;
-        let mut ledger = Self { connection: Held::File(None), home: Some(home), suspect: false };
+        let mut ledger = Self::new(Held::File(None), Some(home));
         ledger.reopen()?;
         Ok(ledger)
+    }
+
+    fn new(connection: Held, home: Option<Home>) -> Self {
+        Self { connection, home, readers: Arc::default(), long_log: LONG_LOG, suspect: false }
     }
 
     /// Passes `done` on, and remembers damage that SQLite stumbled over: a table that counting does not rest on is not
@@ -124,9 +139,26 @@ impl SqliteLedger {
     pub fn records(&self, classifier: Classifier, clock: Arc<dyn Clock>) -> Records {
         let place = match (&self.connection, &self.home) {
             (Held::Memory(memory), _) => records::Place::Memory(Arc::clone(memory)),
-            (_, home) => records::Place::File(home.as_ref().expect("a file has its home").file().to_owned()),
+            (_, home) => {
+                let file = home.as_ref().expect("a file has its home").file().to_owned();
+                records::Place::File(file, Arc::clone(&self.readers))
+            }
         };
         Records::new(place, classifier, clock)
+    }
+
+    /// Whether the log is to be taken back with nobody reading. Where those who read did not end in time, it is once more
+    /// when the log has grown.
+    fn is_log_long(&mut self) -> bool {
+        let log = self.home.as_ref().map_or(0, Home::log_bytes);
+        if log < LONG_LOG {
+            self.long_log = LONG_LOG;
+        }
+        let is_long = log >= self.long_log;
+        if is_long {
+            self.long_log = log + KEPT_LOG;
+        }
+        is_long
     }
 
     fn with<T>(&mut self, work: impl FnOnce(&mut Connection) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
@@ -163,6 +195,8 @@ impl Ledger for SqliteLedger {
         if self.home.as_ref().is_some_and(Home::is_replaced) {
             return Err(LedgerError::Replaced);
         }
+        let readers = Arc::clone(&self.readers);
+        let _alone = if self.is_log_long() { readers.stop() } else { None };
         let written = self.with(|connection| write::posting(connection, posting));
         self.suspected(written)
     }
@@ -298,7 +332,8 @@ fn tune(connection: &Connection) {
 fn wal(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     // In KiB; what is not in it is in the page cache of the system.
-    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;")
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;")?;
+    connection.query_row(&format!("PRAGMA journal_size_limit = {KEPT_LOG}"), [], |_| Ok(()))
 }
 
 /// Adds what the versions after `version` have, all of it or nothing.

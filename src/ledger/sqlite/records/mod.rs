@@ -2,7 +2,7 @@
 //!
 //! Promises: a question never holds up a commit to disk, is answered from one moment's books, and is over after
 //! [`Records::patience`], answered or not. Each opens the file for itself, for reading only; in WAL mode it sees the
-//! last commit and stops nobody, and since it is short, the log can be taken back into the file.
+//! last commit and stops nobody, and since it is short, the log can be taken back into the file ([`Readers`]).
 //!
 //! How it stays short with many millions of records: whatever a filter says about domain, app and reason is true of
 //! whole *kinds* of records, of which there are few, and each kind, like each stream, has its records in order of time in
@@ -25,6 +25,7 @@ use arc_swap::ArcSwap;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 
 use super::memory::Memory;
+use super::readers::Readers;
 use super::sqlite;
 use crate::clock::{Clock, UnixSeconds};
 use crate::ledger::{LedgerError, RecordFilter, RecordPage, RecordQuery, RecordSummary};
@@ -53,7 +54,7 @@ pub struct Records {
 
 #[derive(Debug)]
 pub(super) enum Place {
-    File(PathBuf),
+    File(PathBuf, Arc<Readers>),
     Memory(Arc<Memory>),
 }
 
@@ -66,7 +67,7 @@ impl std::fmt::Debug for Records {
 impl Records {
     pub(super) fn new(place: Place, classifier: Classifier, clock: Arc<dyn Clock>) -> Self {
         let patience = match place {
-            Place::File(_) => PATIENCE,
+            Place::File(..) => PATIENCE,
             Place::Memory(_) => PATIENCE_IN_MEMORY,
         };
         Self { place, classifier: ArcSwap::from_pointee(classifier), clock, patience }
@@ -107,7 +108,10 @@ impl Records {
     fn ask<T>(&self, question: impl FnOnce(&Reading<'_>) -> rusqlite::Result<T>) -> Result<T, LedgerError> {
         let deadline = Deadline { clock: Arc::clone(&self.clock), end: self.clock.elapsed() + self.patience };
         let answer = match &self.place {
-            Place::File(file) => open(file, self.patience).and_then(|mut own| self.read(&mut own, deadline, question)),
+            Place::File(file, readers) => {
+                let _turn = readers.turn(self.patience).ok_or(LedgerError::TooSlow)?;
+                open(file, self.patience).and_then(|mut own| self.read(&mut own, deadline, question))
+            }
             Place::Memory(shared) => {
                 let mut shared = turn(shared, &deadline)?;
                 let answer = self.read(&mut shared, deadline, question);
