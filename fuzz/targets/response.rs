@@ -1,9 +1,9 @@
-//! Any body is an answer or an error.
+//! Any body is an answer or an error, to whichever question.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use tencent_live_exporter::listing::{Page, Row};
-use tencent_live_exporter::live::{CODES, CallError, ERROR_KINDS, decode_events};
+use tencent_live_exporter::live::{CODES, CallError, ERROR_KINDS, OnlinePage, decode_events, decode_online};
 use tencent_live_exporter_fuzz::check;
 
 /// Longest error: action, problem, sample, request id and advice, each of which has a bound of its own.
@@ -21,7 +21,21 @@ fuzz_target!(|body: &[u8]| {
         }
         Err(error) => is_sound(&error),
     }
+    match decode_online(body) {
+        Ok(page) => is_online(&page, body),
+        Err(error) => is_sound(&error),
+    }
 });
+
+/// Streams stand between commas, and so do the three names of each; the names are in the body.
+fn is_online(page: &OnlinePage, body: &[u8]) {
+    let commas = body.split(|byte| *byte == b',').count() - 1;
+    assert!(page.streams.len().saturating_sub(1) + 2 * page.streams.len() <= commas, "{} streams", page.streams.len());
+    let names = page.streams.iter().flat_map(|stream| [&stream.domain, &stream.app, &stream.stream]);
+    for name in names.filter(|name| !name.as_bytes().is_empty() && is_literal(body)) {
+        assert!(body.windows(name.as_bytes().len()).any(|window| window == name.as_bytes()), "{name:?}");
+    }
+}
 
 /// Rows stand between commas, and so do the five members that a finished row has at least.
 fn holds_no_more_than(page: &Page, body: &[u8]) {

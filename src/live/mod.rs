@@ -41,6 +41,7 @@ pub use pacing::Patience;
 pub use text::{printable, push_string};
 pub use time::ApiTime;
 pub use transport::{Proxy, SetupError};
+pub use wire::{OnlinePage, OnlineStream};
 
 use std::collections::BTreeMap;
 
@@ -116,4 +117,12 @@ pub trait EventSource: Send + Sync {
 /// [`CallError::Protocol`] when it is no such answer, [`CallError::Api`] when it is an error.
 pub fn decode_events(body: &[u8]) -> Result<Page, CallError> {
     wire::page(&wire::Answer::open(DESCRIBE_EVENTS, &text::readable(body))?)
+}
+
+/// Reads the body of an answer to `DescribeLiveStreamOnlineList`.
+///
+/// # Errors
+/// As [`decode_events`].
+pub fn decode_online(body: &[u8]) -> Result<OnlinePage, CallError> {
+    wire::online(&wire::Answer::open(DESCRIBE_ONLINE, &text::readable(body))?)
 }

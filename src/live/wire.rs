@@ -105,18 +105,22 @@ struct StreamOnlineInfo<'a> {
 
 /// A stream that is pushed now.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct OnlineStream {
-    pub(super) domain: Name,
-    pub(super) app: Name,
-    pub(super) stream: Name,
+pub struct OnlineStream {
+    /// `DomainName`.
+    pub domain: Name,
+    /// `AppName`.
+    pub app: Name,
+    /// `StreamName`.
+    pub stream: Name,
 }
 
 /// One page of what is online.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct OnlinePage {
+pub struct OnlinePage {
     /// `TotalNum`: streams online, on all pages.
-    pub(super) total: Option<u64>,
-    pub(super) streams: Vec<OnlineStream>,
+    pub total: Option<u64>,
+    /// Those of this page, as they come.
+    pub streams: Vec<OnlineStream>,
 }
 
 /// A successful answer, not yet looked into.
