@@ -5,7 +5,7 @@ bar of the timeline, switches the language, downloads the records, with JavaScri
 `<script>alert(1)</script>` is text. axe-core finds nothing in either language, scheme and width. Nobody but the
 exporter is asked.
 
-SCREENSHOTS=1 writes the pictures of the READMEs into docs/.
+SCREENSHOTS=1 writes the pictures of README and docs/web.md into docs/.
 """
 
 import csv
@@ -189,7 +189,7 @@ def nobody_is_kept_out(browser, url):
 
 
 def pictures(browser, url):
-    """What the READMEs show."""
+    """What README and docs/web.md show."""
     def bars():
         browser.open(f"{url}/disconnects?range=1h")
         return len(browser.all(".bars a")) >= 58

@@ -88,9 +88,10 @@ def package(stage):
     version = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
     check(fields["Version"].startswith(f"{version}-"), f"version {fields['Version']} of {version}")
     files = {line.split()[-1]: line.split()[:2] for line in run_program(["dpkg-deb", "--contents", found[0]]).splitlines()}
+    pages = [page.relative_to(ROOT) for page in [*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")]]
     for path, mode in {f"./usr/bin/{SERVICE}": "-rwxr-xr-x", f"./etc/{SERVICE}/exporter.yaml": "-rw-r--r--",
                        f"./usr/lib/systemd/system/{SERVICE}.service": "-rw-r--r--",
-                       f"./usr/share/doc/{SERVICE}/README.md": "-rw-r--r--",
+                       **{f"./usr/share/doc/{SERVICE}/{page}": "-rw-r--r--" for page in pages},
                        f"./usr/share/doc/{SERVICE}/copyright": "-rw-r--r--"}.items():
         check(files.get(path, [None])[0] == mode, f"{path}: {files.get(path)}")
     check({owner for _, owner in files.values()} <= {"0/0", "root/root"}, "files of others")

@@ -1,5 +1,7 @@
-//! Both READMEs against the program, and against each other: a name, a flag or a key that either makes up or leaves out
-//! is found here.
+//! Both READMEs, with their pages in `docs/`, against the program: a name, a flag or a key that one of them makes up, or that
+//! a language leaves out, is found here.
+
+mod pages;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,20 +11,66 @@ use tencent_live_exporter::metrics::names::{self, Type};
 use tencent_live_exporter::reason::TABLE;
 use yaml_rust2::{Yaml, YamlLoader};
 
-const ENGLISH: &str = "README.md";
-const READMES: [&str; 2] = [ENGLISH, "README.zh-CN.md"];
+/// A language is what the names of its pages end with.
+const ENGLISH: &str = ".md";
+const CHINESE: &str = ".zh-CN.md";
+const LANGUAGES: [&str; 2] = [ENGLISH, CHINESE];
 
 const PREFIX: &str = "tencent_live_";
 
-fn read(file: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("a file of the repository")
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Everything that is wrong in any README, one line each.
-fn in_each(wrong: impl Fn(&str) -> Vec<String>) {
-    let of = |file: &str| wrong(&read(file)).into_iter().map(|line| format!("{file}: {line}")).collect::<Vec<_>>();
-    let all: Vec<String> = READMES.into_iter().flat_map(of).collect();
+fn read(file: &str) -> String {
+    std::fs::read_to_string(root().join(file)).expect("a file of the repository")
+}
+
+fn readme(language: &str) -> String {
+    format!("README{language}")
+}
+
+fn language_of(file: &str) -> &'static str {
+    if file.ends_with(CHINESE) { CHINESE } else { ENGLISH }
+}
+
+/// The README of a language, then its pages in `docs/`.
+fn pages(language: &str) -> Vec<String> {
+    let folder = root().join("docs").read_dir().expect("docs is a folder");
+    let files = folder.map(|entry| format!("docs/{}", entry.unwrap().file_name().display()));
+    let mut pages: Vec<String> =
+        files.filter(|file| file.ends_with(ENGLISH) && language_of(file) == language).collect();
+    pages.sort();
+    pages.insert(0, readme(language));
+    pages
+}
+
+/// Everything that is wrong in any of these files, one line each.
+fn in_files(files: impl IntoIterator<Item = String>, wrong: impl Fn(&str, &str) -> Vec<String>) {
+    let of = |file: String| {
+        let lines = wrong(&file, &read(&file));
+        lines.into_iter().map(|line| format!("{file}: {line}")).collect::<Vec<_>>()
+    };
+    let all: Vec<String> = files.into_iter().flat_map(of).collect();
     assert!(all.is_empty(), "\n{}", all.join("\n"));
+}
+
+/// Everything that is wrong in any page of any language.
+fn in_each(wrong: impl Fn(&str) -> Vec<String>) {
+    in_files(LANGUAGES.into_iter().flat_map(pages), |_, text| wrong(text));
+}
+
+/// Everything that is wrong in either README.
+fn in_readmes(wrong: impl Fn(&str) -> Vec<String>) {
+    in_files(LANGUAGES.map(readme), |_, text| wrong(text));
+}
+
+/// Everything that is wrong in all pages of a language taken together.
+fn in_languages(wrong: impl Fn(&str) -> Vec<String>) {
+    in_files(LANGUAGES.map(readme), |readme, _| {
+        let texts: Vec<String> = pages(language_of(readme)).iter().map(|page| read(page)).collect();
+        wrong(&texts.join("\n"))
+    });
 }
 
 /// Longest runs of characters that satisfy `part`.
@@ -47,10 +95,14 @@ fn code_spans(text: &str) -> BTreeSet<String> {
     prose.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
 }
 
+/// What `set` has beyond `other`, one line each.
+fn beyond(set: &BTreeSet<String>, other: &BTreeSet<String>, told: &str) -> Vec<String> {
+    set.difference(other).map(|item| format!("{item} {told}")).collect()
+}
+
 /// What only one of two sets has, one line each.
-fn differences<T: Ord + std::fmt::Display>(left: &BTreeSet<T>, right: &BTreeSet<T>, told: [&str; 2]) -> Vec<String> {
-    let missing = left.difference(right).map(|item| format!("{item} {}", told[0]));
-    missing.chain(right.difference(left).map(|item| format!("{item} {}", told[1]))).collect()
+fn differences(left: &BTreeSet<String>, right: &BTreeSet<String>, told: [&str; 2]) -> Vec<String> {
+    [beyond(left, right, told[0]), beyond(right, left, told[1])].concat()
 }
 
 /// Names of metrics that a page mentions, `…_suffix` written out.
@@ -60,21 +112,30 @@ fn metrics(text: &str) -> BTreeSet<String> {
     names.filter(|name| name.strip_prefix(PREFIX).is_some_and(|rest| !rest.is_empty())).collect()
 }
 
-/// Metrics that a page leaves out or makes up.
-fn wrong_metrics(text: &str) -> Vec<String> {
-    let mut found = metrics(text);
+fn known_metrics() -> BTreeSet<String> {
+    names::ALL.iter().map(|family| family.name.to_owned()).collect()
+}
+
+/// Metrics that no row of a README's tables is about.
+fn left_out_metrics(text: &str) -> Vec<String> {
+    let rows = tables(text).concat();
+    let names: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
+    beyond(&known_metrics(), &metrics(&names.join("\n")), "is left out")
+}
+
+/// Metrics that a page makes up.
+fn made_up_metrics(text: &str) -> Vec<String> {
+    let mut known = known_metrics();
     for family in names::ALL.iter().filter(|family| family.kind == Type::Histogram) {
-        for line in ["_bucket", "_sum", "_count"] {
-            found.remove(&format!("{}{line}", family.name));
-        }
+        known.extend(["_bucket", "_sum", "_count"].map(|line| format!("{}{line}", family.name)));
     }
-    let known = names::ALL.iter().map(|family| family.name.to_owned()).collect();
-    differences(&known, &found, ["is left out", "is no metric"])
+    beyond(&metrics(text), &known, "is no metric")
 }
 
 #[test]
 fn every_metric_is_explained_and_none_is_made_up() {
-    in_each(wrong_metrics);
+    in_readmes(left_out_metrics);
+    in_each(made_up_metrics);
 }
 
 /// What the program prints when asked for help.
@@ -129,9 +190,14 @@ fn without_cargo(text: &str) -> String {
     text.lines().map(ours).collect::<Vec<_>>().join("\n")
 }
 
-/// Flags that a page leaves out or makes up.
-fn wrong_flags(text: &str, known: &BTreeSet<String>) -> Vec<String> {
-    differences(known, &long_flags(&without_cargo(text)), ["is left out", "is no flag"])
+/// Flags that the pages of a language leave out.
+fn left_out_flags(text: &str, known: &BTreeSet<String>) -> Vec<String> {
+    beyond(known, &long_flags(&without_cargo(text)), "is left out")
+}
+
+/// Flags that a page makes up.
+fn made_up_flags(text: &str, known: &BTreeSet<String>) -> Vec<String> {
+    beyond(&long_flags(&without_cargo(text)), known, "is no flag")
 }
 
 #[test]
@@ -144,7 +210,8 @@ fn every_flag_is_named_and_none_is_made_up() {
             known.extend(flags_of(&help(&[&command, &part])));
         }
     }
-    in_each(|text| wrong_flags(text, &known));
+    in_languages(|text| left_out_flags(text, &known));
+    in_each(|text| made_up_flags(text, &known));
 }
 
 /// The tables of a page, each a list of rows of cells.
@@ -170,30 +237,32 @@ fn tables(text: &str) -> Vec<Vec<Vec<String>>> {
     tables
 }
 
-/// Commands that a page leaves out or makes up, in its table of commands and in its examples.
+/// Commands that a README's table of commands leaves out or makes up.
 fn wrong_commands(text: &str, known: &BTreeSet<String>) -> Vec<String> {
     let tables = tables(text);
     let table = tables.iter().find(|table| table.iter().any(|row| row[0] == "`demo`"));
     let rows = table.into_iter().flatten().filter_map(|row| row[0].strip_prefix('`')?.strip_suffix('`'));
     let listed: BTreeSet<String> = rows.map(str::to_owned).collect();
-    let mut wrong = differences(known, &listed, ["is left out", "is no command"]);
-    for call in ["tencent-live-exporter ", "cargo run --release -- "] {
+    differences(known, &listed, ["is left out", "is no command"])
+}
+
+/// Calls of commands that there are not.
+fn wrong_calls(text: &str, known: &BTreeSet<String>) -> Vec<String> {
+    let of = |call: &'static str| {
         let after = text.match_indices(call).map(|(at, _)| &text[at + call.len()..]);
         let commands = after.filter_map(|rest| words(rest, |c| c.is_ascii_lowercase() || c == '-').next());
-        wrong.extend(
-            commands
-                .filter(|word| !word.starts_with('-') && !known.contains(*word))
-                .map(|word| format!("{call}{word} is no command")),
-        );
-    }
-    wrong
+        let wrong = commands.filter(|word| !word.starts_with('-') && !known.contains(*word));
+        wrong.map(move |word| format!("{call}{word} is no command")).collect::<Vec<_>>()
+    };
+    ["tencent-live-exporter ", "cargo run --release -- "].map(of).concat()
 }
 
 #[test]
 fn every_command_is_listed_and_none_is_made_up() {
     let known = commands();
     assert!(known.contains("demo"), "{known:?}");
-    in_each(|text| wrong_commands(text, &known));
+    in_readmes(|text| wrong_commands(text, &known));
+    in_each(|text| wrong_calls(text, &known));
 }
 
 /// Every key of `config/exporter.yaml`, dotted, without those that are commented out.
@@ -276,81 +345,24 @@ fn variables_set_keys_that_exist() {
     in_each(wrong_variables);
 }
 
-/// Relative links of a page that lead nowhere.
-fn broken_links(text: &str) -> Vec<String> {
-    let targets = text.match_indices("](").filter_map(|(at, start)| text[at + start.len()..].split(')').next());
-    let relative = targets.filter(|target| !target.contains("://") && !target.starts_with('#'));
-    let file = |target: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join(target.split('#').next().unwrap_or(target));
-    relative.filter(|target| !file(target).is_file()).map(|target| format!("{target} does not exist")).collect()
-}
-
-#[test]
-fn relative_links_lead_to_files() {
-    in_each(broken_links);
-    for (file, other) in READMES.iter().zip(READMES.iter().rev()) {
-        assert!(read(file).contains(&format!("({other})")), "{file} does not lead to {other}");
-    }
-}
-
-#[test]
-fn the_first_two_commands_are_the_same_and_on_the_first_screen() {
-    for file in READMES {
-        let text = read(file);
-        let blocks = code_blocks(&text);
-        assert_eq!(blocks[..2], [["sh", "cargo run --release -- demo"], ["sh", "./tests/run"]], "{file}");
-        let fences = text.lines().take(24).filter(|line| line.starts_with("```")).count();
-        assert!(fences >= 4, "{file}");
-    }
-}
-
-/// Levels of the headings of a page, in order.
-fn headings(text: &str) -> Vec<usize> {
-    let prose = prose(text);
-    let lines = prose.lines().filter(|line| line.starts_with('#'));
-    lines.map(|line| line.chars().take_while(|c| *c == '#').count()).collect()
-}
-
-#[test]
-fn both_languages_have_the_same_headings_code_tables_and_names() {
-    let [english, chinese] = READMES.map(read);
-    assert_eq!(headings(&english), headings(&chinese));
-    assert_eq!(code_blocks(&english), code_blocks(&chinese));
-    let names = differences(&code_spans(&english), &code_spans(&chinese), ["is only in English", "is only in Chinese"]);
-    assert!(names.is_empty(), "\n{}", names.join("\n"));
-    let (english, chinese) = (tables(&english), tables(&chinese));
-    let shape = |tables: &[Vec<Vec<String>>]| {
-        tables.iter().map(|table| table.iter().map(Vec::len).collect()).collect::<Vec<Vec<usize>>>()
-    };
-    assert_eq!(shape(&english), shape(&chinese));
-    for (english, chinese) in english.iter().flatten().zip(chinese.iter().flatten()) {
-        let spans = |row: &[String]| code_spans(&row.join(" "));
-        assert_eq!(spans(english), spans(chinese), "{english:?}");
-    }
-}
-
 #[test]
 fn a_planted_mistake_is_caught() {
     let set = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect::<BTreeSet<_>>();
-    let english = read(ENGLISH);
-    assert_eq!(
-        wrong_metrics(&english.replace("`…_held_series`", "")),
-        ["tencent_live_exporter_held_series is left out"]
-    );
-    assert_eq!(wrong_metrics(&format!("{english} tencent_live_upp")), ["tencent_live_upp is no metric"]);
-    assert_eq!(wrong_metrics(&format!("{english} tencent_live_session_duration_seconds_bucket")), [""; 0]);
+    let untold = read(&readme(ENGLISH)).replace("`…_held_series`", "") + "\ntencent_live_exporter_held_series";
+    assert_eq!(left_out_metrics(&untold), ["tencent_live_exporter_held_series is left out"]);
+    assert_eq!(made_up_metrics("tencent_live_up, tencent_live_upp"), ["tencent_live_upp is no metric"]);
+    assert_eq!(made_up_metrics("tencent_live_session_duration_seconds_bucket"), [""; 0]);
     let flags = set(&["--log.level", "--once"]);
-    assert_eq!(wrong_flags("`--log.level`. `cargo bench --bench x`", &flags), ["--once is left out"]);
-    assert_eq!(wrong_flags("--log.level, cargo run --release -- --once --twice", &flags), ["--twice is no flag"]);
+    assert_eq!(left_out_flags("`--log.level`. `cargo bench --bench x`", &flags), ["--once is left out"]);
+    assert_eq!(made_up_flags("cargo run --release -- --once --twice", &flags), ["--twice is no flag"]);
     let table = "| a | b |\n|---|---|\n| `demo` | x |\n| `fly` | y |\n";
     assert_eq!(wrong_commands(table, &set(&["demo", "once"])), ["once is left out", "fly is no command"]);
-    let call = "| `demo` | x |\n\n`tencent-live-exporter walk`, tencent-live-exporter --help";
-    assert_eq!(wrong_commands(call, &set(&["demo"])), ["tencent-live-exporter walk is no command"]);
+    let calls = "`tencent-live-exporter walk`, tencent-live-exporter demo, tencent-live-exporter --help";
+    assert_eq!(wrong_calls(calls, &set(&["demo"])), ["tencent-live-exporter walk is no command"]);
     let words = "`poll.speed` `poll.interval` `hold_max` `hold_min` `description_zh` `network_error` `up`";
     let is_none = |word: &str| format!("`{word}` is no key, label or reason");
     assert_eq!(wrong_words(words), [is_none("hold_min"), is_none("poll.speed")]);
     assert_eq!(wrong_values("{reason=\"rain\", class=\"network\"}"), ["reason=\"rain\" does not exist"]);
     let variables = "TENCENT_LIVE__ACCOUNTS__0__SITE=x TENCENT_LIVE__POLL__SPEED=x TENCENTCLOUD_SECRET_ID";
     assert_eq!(wrong_variables(variables), ["TENCENT_LIVE__POLL__SPEED sets no key"]);
-    assert_eq!(broken_links("[a](README.md) [b](https://x/y) [c](NO.md)"), ["NO.md does not exist"]);
-    assert_eq!(headings("# a\n```\n# no\n```\n## b"), [1, 2]);
 }
