@@ -1,8 +1,8 @@
 //! One finished push, as the API tells it, and what makes it the same push when it is told again.
 //!
 //! The API gives no event id and whole-second times. Sessions of one stream that start in the same second form a
-//! *group*; rows of a group differ by end, reason and address, their *facts*. Groups are named by keyed 128-bit
-//! hashes over length-prefixed raw bytes, so that nobody who may choose stream names can make two groups meet.
+//! *group*; rows of a group differ by end, reason and address, their *facts*. Groups are named by their start and
+//! keyed hashes over length-prefixed raw bytes, so that nobody who may choose stream names can make two groups meet.
 
 use std::borrow::Cow;
 use std::hash::Hasher as _;
@@ -173,13 +173,14 @@ impl GroupId {
     }
 }
 
-/// A start as 32 bits, in the order of starts; what lies beyond 1970 and 2106 is all one.
+/// A start since 1970 as 32 bits, in the order of starts; from 2106 on all are one.
 fn second_in_order(start: UnixSeconds) -> u32 {
-    u32::try_from(start.max(0)).unwrap_or(u32::MAX)
+    u32::try_from(start).unwrap_or(u32::MAX)
 }
 
-/// A [`GroupId`] hashed under the ledger's key, after its start: sessions that are listed together mostly started near each
-/// other, so their groups stand on few pages of a ledger that sorts by key.
+/// A [`GroupId`] in 128 bits: its start in 32 and 96 of its hash under the ledger's key. Sessions that are listed together
+/// mostly started near each other, so their groups stand on few pages of a ledger that sorts by key. Groups that started
+/// before [`IdentityKey::with_order_since`] have 128 bits of the hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupKey(pub [u8; 16]);
 
@@ -237,13 +238,13 @@ impl IdentityKey {
     /// A key from 16 random bytes.
     #[must_use]
     pub const fn new(bytes: [u8; 16]) -> Self {
-        Self { bytes, ordered_since: UnixSeconds::MIN }
+        Self { bytes, ordered_since: 0 }
     }
 
     /// The key of a ledger that was begun when keys of groups did not begin with their start: those of groups that started
     /// before `start` still do not.
     #[must_use]
-    pub const fn ordered_since(self, start: UnixSeconds) -> Self {
+    pub const fn with_order_since(self, start: UnixSeconds) -> Self {
         Self { ordered_since: start, ..self }
     }
 
@@ -306,10 +307,9 @@ mod tests {
     fn keys_of_groups_are_in_the_order_of_their_starts() {
         let key_of =
             |start| GroupId { domain: "d".into(), app: "a".into(), stream: "s".into(), start }.key("main", &key());
-        let starts = [-1, 0, 1, 255, 256, 1_700_000_000, 1_700_000_001, i64::from(u32::MAX)];
+        let starts = [0, 1, 255, 256, 1_700_000_000, 1_700_000_001, i64::from(u32::MAX)];
         for pair in starts.windows(2) {
-            assert!(pair[0] < 0 || key_of(pair[0]) < key_of(pair[1]), "{pair:?}");
-            assert_ne!(key_of(pair[0]), key_of(pair[1]));
+            assert!(key_of(pair[0]) < key_of(pair[1]), "{pair:?}");
         }
         assert_ne!(key_of(i64::from(u32::MAX)), key_of(i64::MAX), "one second of order, two groups");
     }
@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn groups_that_started_before_keys_had_an_order_keep_theirs() {
         let id = |start| GroupId { domain: "d".into(), app: "a".into(), stream: "s".into(), start };
-        let (since_100, never) = (key().ordered_since(100), key().ordered_since(UnixSeconds::MAX));
+        let (since_100, never) = (key().with_order_since(100), key().with_order_since(UnixSeconds::MAX));
         assert_eq!(id(99).key("main", &since_100), id(99).key("main", &never));
         assert_eq!(id(100).key("main", &since_100), id(100).key("main", &key()));
         assert_eq!(id(100).key("main", &key()).0[4..], id(100).key("main", &never).0[4..], "the rest is one hash");

@@ -465,13 +465,13 @@ fn d10_questions_that_overlap_without_end_do_not_let_the_log_grow_without_end() 
                 }
             });
         }
-        for n in (0..400).map(|n| 3_000 + n * 100) {
+        for n in (3_000..43_000).step_by(100) {
             write(&mut ledger, (n..n + 100).map(record));
             largest = std::fs::metadata(folder.join("ledger.sqlite-wal")).unwrap().len().max(largest);
         }
         reading.store(false, Ordering::Relaxed);
     });
-    assert!(largest < 40 << 20, "{largest} bytes");
+    assert!(largest < 48 << 20, "{largest} bytes");
 }
 
 #[tokio::test]

@@ -63,6 +63,9 @@ const LONG_LOG: u64 = 32 << 20;
 /// What a log that begins anew keeps of its file, in bytes.
 const KEPT_LOG: u64 = 8 << 20;
 
+/// By how many bytes a long log grows until it is tried again to take it back.
+const MORE_LOG: u64 = 8 << 20;
+
 /// The tables that counting rests on; checked whenever the ledger is opened.
 const COUNTING_TABLES: [&str; 10] = [
     "account",
@@ -147,16 +150,16 @@ impl SqliteLedger {
         Records::new(place, classifier, clock)
     }
 
-    /// Whether the log is to be taken back with nobody reading. Where those who read did not end in time, it is once more
-    /// when the log has grown.
-    fn is_log_long(&mut self) -> bool {
+    /// Whether the next commit is to be made with nobody reading, since the log is long; once more when it has grown though
+    /// one was, as while another process reads.
+    fn shall_be_alone(&mut self) -> bool {
         let log = self.home.as_ref().map_or(0, Home::log_bytes);
         if log < LONG_LOG {
             self.long_log = LONG_LOG;
         }
         let is_long = log >= self.long_log;
         if is_long {
-            self.long_log = log + KEPT_LOG;
+            self.long_log = log + MORE_LOG;
         }
         is_long
     }
@@ -196,7 +199,7 @@ impl Ledger for SqliteLedger {
             return Err(LedgerError::Replaced);
         }
         let readers = Arc::clone(&self.readers);
-        let _alone = if self.is_log_long() { readers.stop() } else { None };
+        let _alone = if self.shall_be_alone() { readers.stop() } else { None };
         let written = self.with(|connection| write::posting(connection, posting));
         self.suspected(written)
     }

@@ -67,7 +67,7 @@ pub(super) fn books(connection: &Connection) -> Result<Books, LedgerError> {
 /// The books, whatever their sums come to.
 pub(super) fn books_as_they_are(connection: &Connection) -> Result<Books, LedgerError> {
     Ok(Books {
-        key: key(connection)?,
+        key: key(connection).map_err(broken_or("reading the key of"))?,
         accounts: accounts(connection)?,
         series: series(connection)?,
         domains: domains(connection)?,
@@ -75,11 +75,9 @@ pub(super) fn books_as_they_are(connection: &Connection) -> Result<Books, Ledger
 }
 
 /// The key of the ledger's hashes.
-pub(super) fn key(connection: &Connection) -> Result<IdentityKey, LedgerError> {
-    let key = |row: &Row<'_>| Ok(IdentityKey::new(row.get(0)?).ordered_since(row.get(1)?));
-    connection
-        .query_row("SELECT bytes, ordered_since FROM ledger_key", [], key)
-        .map_err(broken_or("reading the key of"))
+pub(super) fn key(connection: &Connection) -> rusqlite::Result<IdentityKey> {
+    let key = |row: &Row<'_>| Ok(IdentityKey::new(row.get(0)?).with_order_since(row.get(1)?));
+    connection.query_row("SELECT bytes, ordered_since FROM ledger_key", [], key)
 }
 
 /// What is written together must come to the same, domain by domain and reason by reason: pages have no checksums, and

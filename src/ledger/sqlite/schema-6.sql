@@ -1,5 +1,7 @@
--- Version 6: keys of groups begin with their start, so that groups of one response stand on few pages. Which sessions have been
--- counted hangs on their keys, so whatever may have one already keeps it: all that started up to here.
+-- Version 6: keys of groups begin with their start, so that the groups of one response stand on few pages. Which sessions
+-- have been counted hangs on their keys, so whatever may have one keeps it: all that had ended, or are recorded as having
+-- started, up to now. (A session that is listed as starting after this moment, though it has ended, and whose record is
+-- gone already would be counted again.)
 ALTER TABLE ledger_key ADD COLUMN ordered_since INTEGER NOT NULL DEFAULT 0;
 UPDATE ledger_key SET ordered_since = 1 + max(
     unixepoch(),

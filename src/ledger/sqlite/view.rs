@@ -113,7 +113,8 @@ impl LedgerView {
             records.push(record);
             ControlFlow::Continue(())
         })?;
-        Ok(Some(AccountView { key: read::key(&self.connection)?, books, groups, records }))
+        let key = read::key(&self.connection).map_err(broken_or("reading the key of"))?;
+        Ok(Some(AccountView { key, books, groups, records }))
     }
 
     /// Hands the records of all accounts or of one, of sessions that ended at `since` or later, to `take`, newest

@@ -1,8 +1,8 @@
 //! The readers' side of the ledger: single records, while one thread writes.
 //!
-//! Promises: a question never holds up a commit to disk, is answered from one moment's books, and is over after
-//! [`Records::patience`], answered or not. Each opens the file for itself, for reading only; in WAL mode it sees the
-//! last commit and stops nobody, and since it is short, the log can be taken back into the file ([`Readers`]).
+//! Promises: a question holds up no commit to disk but the rare one that has to be alone ([`Readers`]), is answered from
+//! one moment's books, and is over after [`Records::patience`], answered or not. Each opens the file for itself, for
+//! reading only; in WAL mode it sees the last commit and stops nobody.
 //!
 //! How it stays short with many millions of records: whatever a filter says about domain, app and reason is true of
 //! whole *kinds* of records, of which there are few, and each kind, like each stream, has its records in order of time in
@@ -25,15 +25,12 @@ use arc_swap::ArcSwap;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 
 use super::memory::Memory;
-use super::readers::Readers;
-use super::sqlite;
+use super::readers::{PATIENCE, Readers};
+use super::{read, sqlite};
 use crate::clock::{Clock, UnixSeconds};
 use crate::ledger::{LedgerError, RecordFilter, RecordPage, RecordQuery, RecordSummary};
 use crate::reason::Classifier;
 use crate::session::IdentityKey;
-
-/// Longest a question to a file may take.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Longest a question to books in memory may take, since it holds up the next commit.
 const PATIENCE_IN_MEMORY: Duration = Duration::from_millis(250);
@@ -110,7 +107,7 @@ impl Records {
         let answer = match &self.place {
             Place::File(file, readers) => {
                 let _turn = readers.turn(self.patience).ok_or(LedgerError::TooSlow)?;
-                open(file, self.patience).and_then(|mut own| self.read(&mut own, deadline, question))
+                open(file, deadline.left()).and_then(|mut own| self.read(&mut own, deadline, question))
             }
             Place::Memory(shared) => {
                 let mut shared = turn(shared, &deadline)?;
@@ -135,9 +132,9 @@ impl Records {
         connection.progress_handler(BETWEEN_LOOKS, Some(move || watched.is_over()))?;
         // One moment's books for all that follows; dropping it ends it.
         let books = Transaction::new(connection, TransactionBehavior::Deferred)?;
-        let key: [u8; 16] = books.query_row("SELECT bytes FROM ledger_key", [], |row| row.get(0))?;
+        let key = read::key(&books)?;
         let classifier = self.classifier.load_full();
-        question(&Reading { books, key: IdentityKey::new(key), classifier, deadline })
+        question(&Reading { books, key, classifier, deadline })
     }
 }
 
@@ -181,7 +178,11 @@ struct Deadline {
 
 impl Deadline {
     fn is_over(&self) -> bool {
-        self.clock.elapsed() >= self.end
+        self.left().is_zero()
+    }
+
+    fn left(&self) -> Duration {
+        self.end.saturating_sub(self.clock.elapsed())
     }
 
     /// For work that SQLite does not see, or sees as many short pieces.
