@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
@@ -14,6 +14,7 @@ use hyper::{Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Progress;
+use super::batch::Batch;
 use crate::metrics::exposition;
 use crate::publication::Scrape;
 
@@ -111,15 +112,15 @@ impl Parts {
 }
 
 impl Body for Parts {
-    type Data = Bytes;
+    type Data = Batch;
     type Error = std::convert::Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let part = self.take();
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Batch>, Self::Error>>> {
+        let batch: Batch = std::iter::from_fn(|| self.take()).take(Batch::PARTS).collect();
         if self.left == 0 {
             self.handed_over();
         }
-        Poll::Ready(part.map(|part| Ok(Frame::data(part))))
+        Poll::Ready(batch.has_remaining().then(|| Ok(Frame::data(batch))))
     }
 
     fn is_end_stream(&self) -> bool {

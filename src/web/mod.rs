@@ -13,6 +13,7 @@
 mod answer;
 mod api;
 mod auth;
+mod batch;
 mod connection;
 mod disconnects;
 mod http2;
