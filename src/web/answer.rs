@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
@@ -14,7 +14,6 @@ use hyper::{Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Progress;
-use super::batch::Batch;
 use crate::metrics::exposition;
 use crate::publication::Scrape;
 
@@ -112,15 +111,15 @@ impl Parts {
 }
 
 impl Body for Parts {
-    type Data = Batch;
+    type Data = Bytes;
     type Error = std::convert::Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Batch>, Self::Error>>> {
-        let batch: Batch = std::iter::from_fn(|| self.take()).take(Batch::PARTS).collect();
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let part = self.take();
         if self.left == 0 {
             self.handed_over();
         }
-        Poll::Ready(batch.has_remaining().then(|| Ok(Frame::data(batch))))
+        Poll::Ready(part.map(|part| Ok(Frame::data(part))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -13,7 +13,6 @@
 mod answer;
 mod api;
 mod auth;
-mod batch;
 mod connection;
 mod disconnects;
 mod http2;
