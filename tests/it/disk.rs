@@ -121,6 +121,16 @@ async fn what_was_counted_before_keys_of_groups_had_an_order_is_not_counted_agai
     // Of version 5.
     books().execute_batch(&format!("UPDATE ledger_key SET ordered_since = {}", i64::MAX)).unwrap();
     count(folder.path(), 0..2).await;
+    // How many keys begin with a second of that day; of those that are hashes, hardly any.
+    let ordered = |day: i64| {
+        let start = START + day * DAY - 30;
+        let keys = format!(
+            "SELECT count(*) FROM session_group WHERE hex(key) BETWEEN '{start:08X}' AND '{:08X}'",
+            start + DAY
+        );
+        books().query_row(&keys, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert!(ordered(0) + ordered(1) < 10);
     books().execute_batch("ALTER TABLE ledger_key DROP COLUMN ordered_since; PRAGMA user_version = 5").unwrap();
     // Some of it again, and more.
     let far = (SystemClock::new().now() - START) / DAY + 2;
@@ -128,14 +138,10 @@ async fn what_was_counted_before_keys_of_groups_had_an_order_is_not_counted_agai
     count(folder.path(), far..far + 1).await;
     count(folder.path(), 0..4).await;
     count(folder.path(), far..far + 1).await;
-    let books = books();
-    let number = |sql: &str| books.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let number = |sql: &str| books().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(number("SELECT sum(total) FROM series"), 5 * SESSIONS);
     assert_eq!(number("SELECT count(*) FROM session_group"), 5 * SESSIONS);
-    let start = START + far * DAY - 30;
-    let ordered =
-        format!("SELECT count(*) FROM session_group WHERE hex(key) BETWEEN '{start:08X}' AND '{:08X}'", start + DAY);
-    assert_eq!(number(&ordered), SESSIONS, "these have an order");
+    assert!(ordered(far) >= SESSIONS, "what comes later has an order");
 }
 
 #[tokio::test]
