@@ -35,7 +35,7 @@ struct Kinds {
     gzip_neighbours: Times,
     gzip_fresh: Times,
     /// Bytes of the page: of ours in gzip, and of gzip afresh.
-    sizes: [u64; 2],
+    sizes: [usize; 2],
 }
 
 impl Kinds {
@@ -61,7 +61,7 @@ fn turn(kinds: &mut Kinds, ours: &mut Ours, changes: &mut Changes, count: u64, s
     kinds.memcpy.time(|| scratch.copy_from_slice(&text));
     kinds.sizes[1] = kinds.afresh.time(|| {
         let mut gzip = GzEncoder::new(Vec::new(), GZIP_LEVEL);
-        gzip.write_all(&text).and_then(|()| gzip.finish()).expect("a Vec takes every write").len() as u64
+        gzip.write_all(&text).and_then(|()| gzip.finish()).expect("a Vec takes every write").len()
     });
     drop(text);
     for (place, plain, gzip) in [

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bytes::Buf as _;
 use flate2::Compression;
 use tencent_live_exporter::clock::SystemClock;
 use tencent_live_exporter::ledger::{DURATION_BOUNDS, Ledger as _, NewAccount, Posting, Release, SqliteLedger};
@@ -164,8 +165,8 @@ pub(crate) fn newest(snapshots: &ArcSwap<Snapshot>) -> (u64, u64) {
 }
 
 /// Length of a page in bytes.
-pub(crate) fn length(page: &Page) -> u64 {
-    page.parts.length()
+pub(crate) fn length(page: &Page) -> usize {
+    page.parts.remaining()
 }
 
 /// An exposition of whatever `snapshots` holds.

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
@@ -73,65 +73,65 @@ impl Answer {
     }
 
     /// The response to send on the connection of `progress`.
-    pub(super) fn on(self, progress: Arc<Progress>) -> Response<Parts> {
+    pub(super) fn on(self, progress: Arc<Progress>) -> Response<Content> {
         progress.wrote();
         let place = progress.hold(self.permit, self.large);
-        self.response.map(|parts| Parts { left: parts.length(), next: parts, scrape: self.scrape, place, progress })
+        self.response.map(|parts| Content { parts, scrape: self.scrape, place, progress })
     }
 }
 
-/// A body of shared parts. None of them may be empty.
+/// The body of an answer.
 #[derive(Debug)]
-pub(super) struct Parts {
-    next: exposition::Parts,
-    left: u64,
+pub(super) struct Content {
+    /// What has not been taken yet.
+    parts: exposition::Parts,
     scrape: Option<Scrape>,
     /// Its place among the requests answered at a time.
     place: Option<u64>,
     progress: Arc<Progress>,
 }
 
-impl Parts {
+impl Content {
     /// Bytes that have not been taken yet.
-    pub(super) fn left(&self) -> u64 {
-        self.left
+    pub(super) fn left(&self) -> usize {
+        self.parts.remaining()
     }
 
-    /// The next part, for a connection that says by itself when the last one is handed over.
-    pub(super) fn take(&mut self) -> Option<Bytes> {
-        let part = self.next.next();
-        self.left -= part.as_ref().map_or(0, |part| part.len() as u64);
-        part
+    /// The next bytes, `most` at most, for a connection that says by itself when the last ones are handed over.
+    pub(super) fn take(&mut self, most: usize) -> Bytes {
+        self.parts.copy_to_bytes(most.min(self.left()))
     }
 
-    /// The last part is where the connection will write it next.
+    /// The last bytes are where the connection will write them next.
     pub(super) fn handed_over(&mut self) {
         self.progress.handed_over(self.scrape.take(), self.place.take());
     }
 }
 
-impl Body for Parts {
-    type Data = Bytes;
+impl Body for Content {
+    type Data = exposition::Parts;
     type Error = std::convert::Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let part = self.take();
-        if self.left == 0 {
-            self.handed_over();
-        }
-        Poll::Ready(part.map(|part| Ok(Frame::data(part))))
+    /// All there is at once: hyper keeps its place in it while it is written.
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let parts = std::mem::take(&mut self.parts);
+        self.handed_over();
+        Poll::Ready(parts.has_remaining().then(|| Ok(Frame::data(parts))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == 0
+        !self.parts.has_remaining()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        SizeHint::with_exact(self.left() as u64)
     }
 }
 
-impl Drop for Parts {
+impl Drop for Content {
     fn drop(&mut self) {
         if let Some(place) = self.place {
             self.progress.give_up(place);

@@ -1,8 +1,8 @@
 //! HTTP/2 on one connection, with h2 itself.
 //!
-//! An answer is done when its last byte has left, and only below hyper can that be seen. Each part of a body is given to
-//! h2 as far as the client's windows allow and no further; so once the connection has been polled and its socket is not
-//! waiting, all that was given has been written, and the answers that were given whole and not taken back are reported.
+//! An answer is done when its last byte has left, and only below hyper can that be seen. A body is given to h2 as far
+//! as the client's windows allow and no further; so once the connection has been polled and its socket is not waiting, all
+//! that was given has been written, and the answers that were given whole and not taken back are reported.
 //!
 //! The deadlines are those of the connection, not of its streams: of answers that overlap the oldest one's counts, so a
 //! client that keeps one of them waiting loses all. Limits (F6): few streams, small heads, and an end to clients that reset
@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
-use super::answer::Parts;
+use super::answer::Content;
 use super::connection::{Broken, HEAD_BYTES};
 use super::refusal::Refusal;
 use super::routes::HasBody;
@@ -33,6 +33,10 @@ use super::{Progress, Seat, Serving};
 const STREAMS: u32 = 16;
 /// Requests that a client may take back before it is asked to stop; each answer that it takes whole earns one.
 const RESETS: usize = 64;
+/// What of an answer is given to h2 at a time: the longest frame that every client takes (RFC 9113, 6.5.2).
+const FRAME_BYTES: usize = 16_384;
+/// What of an answer h2 holds at a time until it is written, however much the client would take.
+const BUFFERED_BYTES: usize = 4 * FRAME_BYTES;
 
 /// When an answer began, and what becomes of it; nothing where the client did not take it whole.
 type Answering = (Instant, Pin<Box<dyn Future<Output = Option<Sent>> + Send>>);
@@ -40,7 +44,7 @@ type Answering = (Instant, Pin<Box<dyn Future<Output = Option<Sent>> + Send>>);
 /// An answer that h2 has to the last byte, and its stream unless it had no body.
 struct Sent {
     stream: Option<SendStream<Bytes>>,
-    parts: Parts,
+    content: Content,
 }
 
 /// Answers the requests of one connection until it ends; after `finish`, only those that are being answered.
@@ -55,6 +59,7 @@ pub(super) async fn serve(
     let connection = Builder::new()
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(head_bytes)
+        .max_send_buffer_size(BUFFERED_BYTES)
         .max_pending_accept_reset_streams(STREAMS as usize)
         .max_local_error_reset_streams(Some(RESETS))
         .handshake(socket)
@@ -144,7 +149,7 @@ impl Conversation {
                 self.may_reset = self.may_reset.saturating_sub(1);
             } else {
                 self.may_reset = RESETS.min(self.may_reset + 1);
-                sent.parts.handed_over();
+                sent.content.handed_over();
             }
         }
         for scrape in progress.flushed() {
@@ -215,34 +220,31 @@ async fn answer(
 
 /// Sends a response as fast as the client takes it.
 async fn send(
-    response: Response<Parts>,
+    response: Response<Content>,
     respond: &mut SendResponse<Bytes>,
     is_head: bool,
     date: Option<HeaderValue>,
 ) -> Result<Option<Sent>, h2::Error> {
-    let (mut head, mut parts) = response.into_parts();
+    let (mut head, mut content) = response.into_parts();
     // Not for HTTP/2: a stream ends by itself.
     head.headers.remove(CONNECTION);
-    head.headers.insert(CONTENT_LENGTH, parts.left().into());
+    head.headers.insert(CONTENT_LENGTH, content.left().into());
     head.headers.extend(date.map(|date| (DATE, date)));
-    let ends = is_head || parts.left() == 0;
+    let ends = is_head || content.left() == 0;
     let mut stream = respond.send_response(Response::from_parts(head, ()), ends)?;
     if ends {
-        return Ok(Some(Sent { stream: None, parts }));
+        return Ok(Some(Sent { stream: None, content }));
     }
-    while let Some(mut part) = parts.take() {
-        while !part.is_empty() {
-            stream.reserve_capacity(part.len());
-            while stream.capacity() == 0 {
-                match std::future::poll_fn(|cx| stream.poll_capacity(cx)).await {
-                    Some(room) => room?,
-                    None => return Ok(None),
-                };
-            }
-            let chunk = part.split_to(part.len().min(stream.capacity()));
-            let last = part.is_empty() && parts.left() == 0;
-            stream.send_data(chunk, last)?;
+    while content.left() > 0 {
+        stream.reserve_capacity(content.left().min(FRAME_BYTES));
+        while stream.capacity() == 0 {
+            match std::future::poll_fn(|cx| stream.poll_capacity(cx)).await {
+                Some(room) => room?,
+                None => return Ok(None),
+            };
         }
+        let bytes = content.take(stream.capacity().min(FRAME_BYTES));
+        stream.send_data(bytes, content.left() == 0)?;
     }
-    Ok(Some(Sent { stream: Some(stream), parts }))
+    Ok(Some(Sent { stream: Some(stream), content }))
 }

@@ -1,9 +1,9 @@
 //! Answers for people, packed as their browser likes it: a page comes to a tenth of its size, which a phone notices.
 //! The metrics page has its own way, with pieces that are kept.
 
-use std::io::{self, Write as _};
+use std::io;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::header::{CONTENT_ENCODING, HeaderValue};
@@ -12,7 +12,7 @@ use super::answer::Answer;
 use crate::metrics::exposition::{self, Coding, Parts};
 
 /// Shorter answers are sent as they are: they fit one packet.
-const SHORT_BYTES: u64 = 1_024;
+const SHORT_BYTES: usize = 1_024;
 
 /// zstd's fastest level; gzip's is its own fastest.
 const ZSTD_LEVEL: i32 = 1;
@@ -22,7 +22,7 @@ pub(super) async fn packed(mut answer: Answer, accept_encoding: &str) -> Answer 
     let coding = exposition::coding(accept_encoding);
     let Some(name) = coding.name() else { return answer };
     let parts = answer.response.body().clone();
-    if parts.length() < SHORT_BYTES {
+    if parts.remaining() < SHORT_BYTES {
         return answer;
     }
     match tokio::task::spawn_blocking(move || pack(parts, coding)).await {
@@ -42,18 +42,20 @@ pub(super) async fn packed(mut answer: Answer, accept_encoding: &str) -> Answer 
     }
 }
 
-fn pack(mut parts: Parts, coding: Coding) -> io::Result<Vec<u8>> {
+fn pack(parts: Parts, coding: Coding) -> io::Result<Vec<u8>> {
+    let (mut parts, mut packed) = (parts.reader(), Vec::new());
     match coding {
-        Coding::Identity => Ok(parts.flatten().collect()),
+        Coding::Identity => _ = io::copy(&mut parts, &mut packed)?,
         Coding::Gzip => {
-            let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-            parts.try_for_each(|part| gzip.write_all(&part))?;
-            gzip.finish()
+            let mut gzip = GzEncoder::new(&mut packed, Compression::fast());
+            io::copy(&mut parts, &mut gzip)?;
+            gzip.finish()?;
         }
         Coding::Zstd => {
-            let mut zstd = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
-            parts.try_for_each(|part| zstd.write_all(&part))?;
-            zstd.finish()
+            let mut zstd = zstd::Encoder::new(&mut packed, ZSTD_LEVEL)?;
+            io::copy(&mut parts, &mut zstd)?;
+            zstd.finish()?;
         }
     }
+    Ok(packed)
 }

@@ -11,7 +11,7 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::answer::{Answer, Parts};
+use super::answer::{Answer, Content};
 use super::disconnects::{Accepts, Disconnects};
 use super::questions::Questions;
 use super::{Seat, Site, api, disconnects, landing, layout};
@@ -92,7 +92,11 @@ impl Routes {
     }
 
     /// Answers one request, however odd, without a look at its body.
-    pub(super) async fn respond(&self, request: Request<HasBody>, seat: &Seat) -> Result<Response<Parts>, Infallible> {
+    pub(super) async fn respond(
+        &self,
+        request: Request<HasBody>,
+        seat: &Seat,
+    ) -> Result<Response<Content>, Infallible> {
         let path = self.inner_path(request.uri().path());
         let mut answer = match self.site.guard.check(path, request.headers(), seat.peer).await {
             Err(refusal) => refusal.answer(),

@@ -9,7 +9,7 @@ use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Request, Response};
 use rustls::ServerConfig;
 
-use super::answer::Parts;
+use super::answer::Content;
 use super::routes::{HasBody, Routes};
 use super::{Seat, Site};
 use crate::publication::Scrape;
@@ -54,7 +54,11 @@ impl Serving {
         self.now.load().date()
     }
 
-    pub(super) async fn respond(&self, request: Request<HasBody>, seat: &Seat) -> Result<Response<Parts>, Infallible> {
+    pub(super) async fn respond(
+        &self,
+        request: Request<HasBody>,
+        seat: &Seat,
+    ) -> Result<Response<Content>, Infallible> {
         self.now.load_full().respond(request, seat).await
     }
 

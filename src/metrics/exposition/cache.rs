@@ -3,7 +3,7 @@
 //! The disconnect part of a page changes only with the snapshot, and most blocks of a snapshot are those of the one
 //! before. So each kind of page (format and coding) keeps its pieces beside the [`Arc`] they were made from: a new
 //! snapshot costs its changed blocks, a second scrape of the same one costs nothing, and scrapes that come together
-//! wait for one rendering. Pieces are never joined; they are handed to the socket one by one.
+//! wait for one rendering. Pieces are never joined; the socket is handed them where they stand.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -42,7 +42,7 @@ pub(super) struct FamilyParts {
     /// Its head and its pieces, some of them empty.
     pub(super) parts: Vec<Bytes>,
     /// Bytes of all its parts.
-    pub(super) length: u64,
+    pub(super) length: usize,
     /// Over all its parts; meaningful for [`Coding::Gzip`].
     pub(super) sum: gzip::Sum,
 }
@@ -186,7 +186,7 @@ impl FamilyParts {
         std::iter::once(&head.sum).chain(made.iter().map(|made| &made.sum)).for_each(|sum| total.append(sum));
         self.parts[0] = head.bytes;
         self.name = family.name;
-        self.length = self.parts.iter().map(|part| part.len() as u64).sum();
+        self.length = self.parts.iter().map(Bytes::len).sum();
         self.sum = total.sum();
     }
 }

@@ -26,6 +26,7 @@ pub use self::parts::Parts;
 use super::{OwnMetrics, names};
 use crate::publication::Snapshot;
 use arc_swap::ArcSwap;
+use bytes::{Buf as _, BufMut as _};
 
 /// An exposition format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,8 +95,8 @@ impl Page {
     /// The whole page in one piece, for those who cannot write it part by part.
     #[must_use]
     pub fn concat(&self) -> Vec<u8> {
-        let mut whole = Vec::with_capacity(usize::try_from(self.parts.length()).unwrap_or(0));
-        self.parts.clone().for_each(|part| whole.extend_from_slice(&part));
+        let mut whole = Vec::with_capacity(self.parts.remaining());
+        whole.put(self.parts.clone());
         whole
     }
 }
@@ -170,7 +171,7 @@ impl Exposition {
         }
         total.append(&own.sum);
         page.parts.extend([own.bytes]);
-        page.parts.extend(pen.end(&total, page.parts.length() == 0));
+        page.parts.extend(pen.end(&total, !page.parts.has_remaining()));
         page
     }
 
