@@ -15,8 +15,10 @@ use crate::listing::{Filter, Group, SliceCount, SliceId};
 use crate::reason::{Class, Reason, TABLE};
 use crate::session::{Fact, GroupKey, IdentityKey, Name};
 
-pub(super) fn groups(connection: &Connection, keys: &[GroupKey]) -> Result<BTreeMap<GroupKey, Group>, LedgerError> {
-    let mut statement = connection
+/// Those of `keys` that are there; read in one transaction, since each by itself would take the lock and leave it again.
+pub(super) fn groups(connection: &mut Connection, keys: &[GroupKey]) -> Result<BTreeMap<GroupKey, Group>, LedgerError> {
+    let tx = connection.transaction().map_err(sqlite("reading groups from"))?;
+    let mut statement = tx
         .prepare_cached("SELECT accounted FROM session_group WHERE key = ?1")
         .map_err(sqlite("reading groups from"))?;
     let mut groups = BTreeMap::new();
