@@ -91,11 +91,22 @@ async fn a_scrape_over_http2_is_reported_when_its_last_byte_has_left_and_not_bef
     let authority = Authority::new();
     let big = snapshot(7, (0..2_000).map(|i| series(&format!("{i}-{}", "x".repeat(50)), i)));
     let server = server_of(&authority, big, |_| {});
-    // A window that no page fits in, on a connection that has room for more.
+    let (sender, connection) = connect(&server, &authority).await;
+    tokio::spawn(connection);
+    let length: u32 =
+        ask(&sender, "HEAD", "/metrics").await.headers()["content-length"].to_str().unwrap().parse().unwrap();
+    // Windows that no page fits in: by far, and but for less than a frame.
+    for window in [50_000, length - 1_000] {
+        read_through(&server, &authority, window as usize).await;
+    }
+}
+
+/// Reads the page through a window of so many bytes, on a connection that has room for more.
+async fn read_through(server: &Server, authority: &Authority, window: usize) {
     let (sender, connection) = h2::client::Builder::new()
-        .initial_window_size(50_000)
+        .initial_window_size(u32::try_from(window).unwrap())
         .initial_connection_window_size(1 << 24)
-        .handshake::<_, Bytes>(shake_hands(&server, &authority).await)
+        .handshake::<_, Bytes>(shake_hands(server, authority).await)
         .await
         .unwrap();
     tokio::spawn(connection);
@@ -103,13 +114,14 @@ async fn a_scrape_over_http2_is_reported_when_its_last_byte_has_left_and_not_bef
     let (answer, _) = ready.send_request(request("GET", "/metrics"), true).unwrap();
     let answer = answer.await.unwrap();
     let length: usize = answer.headers()["content-length"].to_str().unwrap().parse().unwrap();
+    assert!(length > window);
     let mut body = answer.into_body();
     let mut read = 0;
     let mut unreleased = 0;
     while read < length {
         let chunk = body.data().await.unwrap().unwrap();
         (read, unreleased) = (read + chunk.len(), unreleased + chunk.len());
-        if unreleased == 50_000 || read == length {
+        if unreleased == window || read == length {
             if read < length {
                 // Its window is empty. Other answers are written and flushed meanwhile, and change nothing about it.
                 assert_eq!(ask(&sender, "GET", "/-/healthy").await.status(), 200);
