@@ -3,7 +3,7 @@
 //! The disconnect part of a page changes only with the snapshot, and most blocks of a snapshot are those of the one
 //! before. So each kind of page (format and coding) keeps its pieces beside the [`Arc`] they were made from: a new
 //! snapshot costs its changed blocks, a second scrape of the same one costs nothing, and scrapes that come together
-//! wait for one rendering. Pieces are never joined; the socket is handed them where they stand.
+//! wait for one rendering. The socket is handed the parts of a page where they stand.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +17,9 @@ use crate::publication::{DomainSeries, Snapshot, StreamBlock};
 
 /// After so many snapshots without a reader the pieces of a kind of page are dropped.
 const FORGET_AFTER: u64 = 60;
+
+/// So many compressed pieces are one part: they are short, and the system takes 64 parts at a time however short they are.
+const TOGETHER: usize = 8;
 
 /// A part of a page as it goes over the wire.
 #[derive(Debug, Default)]
@@ -39,7 +42,7 @@ pub(super) struct Disconnects {
 #[derive(Debug, Clone, Default)]
 pub(super) struct FamilyParts {
     pub(super) name: &'static str,
-    /// Its head and its pieces, some of them empty.
+    /// Its head and its pieces, one by one or some together; some are empty.
     pub(super) parts: Vec<Bytes>,
     /// Bytes of all its parts.
     pub(super) length: usize,
@@ -91,10 +94,20 @@ struct Slot {
 #[derive(Debug)]
 struct Made<S> {
     of: Arc<S>,
+    /// Bytes of the piece.
+    bytes: usize,
+    /// See [`Piece`].
     length: usize,
     sum: gzip::Sum,
     /// Where the lines of a block end; empty where they are compressed.
     ends: Vec<u32>,
+}
+
+impl<S> Made<S> {
+    fn new(of: Arc<S>, piece: Piece, ends: Vec<u32>) -> (Self, Bytes) {
+        let Piece { bytes, length, sum } = piece;
+        (Self { of, bytes: bytes.len(), length, sum, ends }, bytes)
+    }
 }
 
 impl Slot {
@@ -127,9 +140,10 @@ impl Slot {
     /// Brings the page up to `snapshot`, leaving those pieces alone whose source is the same.
     fn renew(&mut self, page: &mut Disconnects, snapshot: &Snapshot) {
         let (style, coding) = (self.style, self.coding);
+        let together = if coding == Coding::Identity { 1 } else { TOGETHER };
         let mut pen = Pen::new(coding);
         let [streams, domains @ .., reasons_info] = &mut page.families;
-        streams.renew(&mut self.streams, &snapshot.blocks, |block, before| match before {
+        streams.renew(&mut self.streams, &snapshot.blocks, together, |block, before| match before {
             Some((made, bytes)) if coding == Coding::Identity && made.of.has_labels_of(block) => {
                 following(style, made, bytes, block)
             }
@@ -137,44 +151,57 @@ impl Slot {
         });
         streams.finish(&mut pen, style, &names::STREAM_DISCONNECTS, &self.streams);
         for ((family, parts), made) in DomainFamily::ALL.into_iter().zip(domains).zip(&mut self.domains) {
-            parts.renew(made, &snapshot.domains, |domain, _| {
+            parts.renew(made, &snapshot.domains, together, |domain, _| {
                 (pen.piece(|out| family.piece(out, style, domain)), Vec::new())
             });
             parts.finish(&mut pen, style, family.family(), made);
         }
         if reasons_info.parts.is_empty() {
             let piece = pen.piece(|out| reasons(out, style));
-            reasons_info.parts.extend([Bytes::new(), piece.bytes]);
-            let made = Made { of: Arc::new(()), length: piece.length, sum: piece.sum, ends: Vec::new() };
+            let (made, bytes) = Made::new(Arc::new(()), piece, Vec::new());
+            reasons_info.parts.extend([Bytes::new(), bytes]);
             reasons_info.finish(&mut pen, style, &names::REASON_INFO, &[made]);
         }
     }
 }
 
 impl FamilyParts {
-    /// Makes the pieces follow `sources`: what stands at the same place and is the same allocation stays; the rest is
-    /// made, out of what stood there before.
+    /// Makes the pieces, so many `together` in a part, follow `sources`: what stands at the same place and is the same
+    /// allocation stays; the rest is made, out of what stood there before.
     fn renew<S>(
         &mut self,
         made: &mut Vec<Made<S>>,
         sources: &[Arc<S>],
+        together: usize,
         mut make: impl FnMut(&S, Option<(&mut Made<S>, Bytes)>) -> (Piece, Vec<u32>),
     ) {
         // The head stands before them.
-        self.parts.resize(sources.len() + 1, Bytes::new());
+        self.parts.resize(sources.len().div_ceil(together) + 1, Bytes::new());
         made.truncate(sources.len());
-        for (at, (source, part)) in sources.iter().zip(&mut self.parts[1..]).enumerate() {
-            let before = match made.get_mut(at) {
-                Some(made) if Arc::ptr_eq(&made.of, source) => continue,
-                before => before.map(|made| (made, std::mem::take(part))),
-            };
-            let (Piece { bytes, length, sum }, ends) = make(source, before);
-            *part = bytes;
-            let new = Made { of: Arc::clone(source), length, sum, ends };
-            match made.get_mut(at) {
-                Some(made) => *made = new,
-                None => made.push(new),
+        for (nth, (part, sources)) in self.parts[1..].iter_mut().zip(sources.chunks(together)).enumerate() {
+            let first = nth * together;
+            if holds(part, made.get(first..).unwrap_or_default(), sources) {
+                continue;
             }
+            let mut before = std::mem::take(part);
+            let pieces = (first..).zip(sources).map(|(at, source)| {
+                let mut old = None;
+                if let Some(made) = made.get_mut(at) {
+                    let bytes = before.split_to(made.bytes);
+                    if Arc::ptr_eq(&made.of, source) {
+                        return bytes;
+                    }
+                    old = Some((made, bytes));
+                }
+                let (piece, ends) = make(source, old);
+                let (new, bytes) = Made::new(Arc::clone(source), piece, ends);
+                match made.get_mut(at) {
+                    Some(made) => *made = new,
+                    None => made.push(new),
+                }
+                bytes
+            });
+            *part = joined(pieces.collect());
         }
     }
 
@@ -189,6 +216,18 @@ impl FamilyParts {
         self.length = self.parts.iter().map(Bytes::len).sum();
         self.sum = total.sum();
     }
+}
+
+/// Whether a part has the pieces of these sources, and nothing else that a longer snapshot has left there.
+fn holds<S>(part: &Bytes, made: &[Made<S>], sources: &[Arc<S>]) -> bool {
+    let made = &made[..sources.len().min(made.len())];
+    made.len() == sources.len()
+        && made.iter().zip(sources).all(|(made, source)| Arc::ptr_eq(&made.of, source))
+        && made.iter().map(|made| made.bytes).sum::<usize>() == part.len()
+}
+
+fn joined(mut pieces: Vec<Bytes>) -> Bytes {
+    if pieces.len() == 1 { pieces.remove(0) } else { pieces.concat().into() }
 }
 
 /// The piece of `next`, out of that of a block with the same labels.
@@ -272,6 +311,8 @@ impl Pen {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::publication::StreamLabels;
     use crate::reason::Reason;
@@ -310,6 +351,63 @@ mod tests {
         let snapshots = ArcSwap::from_pointee(snapshot(1, &[block("one")]));
         let first = cache.page(&snapshots, Format::OpenMetrics, Coding::Gzip);
         assert!(Arc::ptr_eq(&first, &cache.page(&snapshots, Format::OpenMetrics, Coding::Gzip)));
+    }
+
+    /// What may be different in the next snapshot.
+    #[derive(Debug, Clone)]
+    enum Change {
+        Block(prop::sample::Index),
+        More(usize),
+        Fewer(usize),
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        prop_oneof![
+            any::<prop::sample::Index>().prop_map(Change::Block),
+            (1..TOGETHER * 2).prop_map(Change::More),
+            (1..TOGETHER * 2).prop_map(Change::Fewer),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_page_that_followed_its_snapshots_is_the_page_made_anew(
+            steps in prop::collection::vec(prop::collection::vec(change(), 0..4), 1..8),
+        ) {
+            let (cache, mut names) = (Cache::new(false), 0..);
+            let mut new = || block(&format!("stream {}", names.next().unwrap()));
+            let mut blocks: Vec<_> = (0..TOGETHER + 1).map(|_| new()).collect();
+            for (generation, step) in (1..).zip(steps) {
+                for change in step {
+                    match change {
+                        Change::Block(which) if !blocks.is_empty() => *which.get_mut(&mut blocks) = new(),
+                        Change::Block(_) => {}
+                        Change::More(many) => blocks.extend((0..many).map(|_| new())),
+                        Change::Fewer(few) => blocks.truncate(blocks.len().saturating_sub(few)),
+                    }
+                }
+                let snapshots = ArcSwap::from_pointee(snapshot(generation, &blocks));
+                for coding in Coding::ALL {
+                    let page = |cache: &Cache| -> Vec<u8> {
+                        let page = cache.page(&snapshots, Format::Text, coding);
+                        let parts: Vec<_> = page.families.iter().flat_map(|family| family.parts.clone()).collect();
+                        assert_eq!(parts.concat().len(), page.families.iter().map(|family| family.length).sum::<usize>());
+                        parts.concat()
+                    };
+                    prop_assert_eq!(page(&cache), page(&Cache::new(false)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn compressed_pieces_that_stand_together_are_one_part() {
+        let blocks: Vec<_> = (0..TOGETHER + 1).map(|n| block(&n.to_string())).collect();
+        let snapshots = ArcSwap::from_pointee(snapshot(1, &blocks));
+        let parts = |coding| Cache::new(false).page(&snapshots, Format::Text, coding).families[0].parts.len();
+        // The head is one of them.
+        assert_eq!(Coding::ALL.map(parts), [TOGETHER + 2, 3, 3]);
     }
 
     #[test]
