@@ -1,7 +1,8 @@
 //! Durable ingest: rows per second from a response to a commit that has reached the disk.
 //!
 //! Three shapes: every row a new stream (a new series, the worst case), rows of a thousand streams that are known, and the
-//! same under a hundred rules, of which the last makes a group of them.
+//! same under a hundred rules, of which the last makes a group of them. Beside them, what SQLite alone does on this disk:
+//! the same rows, appended to one table that has no index.
 //! `cargo bench --bench ingest`; the folder is below the target directory, on whatever disk that is.
 
 #[expect(dead_code, reason = "other benches use the rest")]
@@ -10,7 +11,9 @@ mod series;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use rusqlite::{Connection, params};
 use tencent_live_exporter::listing::{FULL_PAGE, Filter, Progress};
 use tencent_live_exporter::poller::{Keeper, Observation};
 use tencent_live_exporter::publication::labels::{Choice, Pattern, Rule, StreamLabel, Template};
@@ -55,6 +58,42 @@ fn row(number: u64, streams: u64) -> PushSession {
     }
 }
 
+/// Commits rows with the settings of the ledger, and nothing is counted.
+fn sqlite_alone(group: &mut BenchmarkGroup<'_, WallTime>, folder: &Path) {
+    std::fs::create_dir_all(folder).expect("the bench's disk takes it");
+    let mut connection = Connection::open(folder.join("alone.sqlite")).expect("SQLite opens it");
+    let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+        CREATE TABLE record (domain BLOB, app BLOB, stream BLOB, start_time INTEGER, end_time INTEGER, reason_text TEXT,
+                             client_ip TEXT, duration INTEGER, resolution TEXT) STRICT";
+    connection.execute_batch(settings).expect("SQLite knows them");
+    let mut append = |rows: &[PushSession]| -> rusqlite::Result<()> {
+        let tx = connection.transaction()?;
+        for row in rows {
+            tx.prepare_cached("INSERT INTO record VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(params![
+                row.domain.as_bytes(),
+                row.app.as_bytes(),
+                row.stream.as_bytes(),
+                row.start,
+                row.end,
+                row.reason_text,
+                row.client_ip,
+                row.duration.map(u64::cast_signed),
+                row.resolution,
+            ])?;
+        }
+        tx.commit()
+    };
+    let mut number = 0;
+    group.bench_function("SQLite alone", |bencher| {
+        bencher.iter(|| {
+            let rows: Vec<_> = (number..number + u64::from(FULL_PAGE)).map(|number| row(number, 1_000)).collect();
+            number += u64::from(FULL_PAGE);
+            append(&rows).expect("the bench's disk takes it");
+        });
+    });
+    std::fs::remove_dir_all(folder).expect("the bench's folder is its own");
+}
+
 fn ingest(criterion: &mut Criterion) {
     let base = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let mut group = criterion.benchmark_group("durable ingest");
@@ -86,6 +125,7 @@ fn ingest(criterion: &mut Criterion) {
         drop(keeper);
         std::fs::remove_dir_all(&folder).expect("the bench's folder is its own");
     }
+    sqlite_alone(&mut group, &base.join(format!("ingest-{}-alone", std::process::id())));
     group.finish();
 }
 
