@@ -19,7 +19,7 @@ use crate::publication::{DomainSeries, Snapshot, StreamBlock};
 const FORGET_AFTER: u64 = 60;
 
 /// So many compressed pieces are one part: they are short, and the system takes 64 parts at a time however short they are.
-const TOGETHER: usize = 8;
+const TOGETHER: usize = 4;
 
 /// A part of a page as it goes over the wire.
 #[derive(Debug, Default)]
