@@ -19,9 +19,10 @@ use crate::publication::{DomainSeries, Snapshot, StreamBlock};
 const FORGET_AFTER: u64 = 60;
 
 /// So many compressed pieces are one part: they are short, and the system takes 64 parts at a time however short they are.
+/// With more, what a change has copied of its neighbours costs more than it saves.
 const TOGETHER: usize = 4;
 
-/// A part of a page as it goes over the wire.
+/// The lines of a block or of a domain as they go over the wire.
 #[derive(Debug, Default)]
 pub(super) struct Piece {
     pub(super) bytes: Bytes,
@@ -377,7 +378,7 @@ mod tests {
         ) {
             let (cache, mut names) = (Cache::new(false), 0..);
             let mut new = || block(&format!("stream {}", names.next().unwrap()));
-            let mut blocks: Vec<_> = (0..TOGETHER + 1).map(|_| new()).collect();
+            let mut blocks: Vec<_> = (0..=TOGETHER).map(|_| new()).collect();
             for (generation, step) in (1..).zip(steps) {
                 for change in step {
                     match change {
@@ -403,7 +404,7 @@ mod tests {
 
     #[test]
     fn compressed_pieces_that_stand_together_are_one_part() {
-        let blocks: Vec<_> = (0..TOGETHER + 1).map(|n| block(&n.to_string())).collect();
+        let blocks: Vec<_> = (0..=TOGETHER).map(|n| block(&n.to_string())).collect();
         let snapshots = ArcSwap::from_pointee(snapshot(1, &blocks));
         let parts = |coding| Cache::new(false).page(&snapshots, Format::Text, coding).families[0].parts.len();
         // The head is one of them.

@@ -61,7 +61,7 @@ pub enum Coding {
     Identity,
     /// gzip, as one member.
     Gzip,
-    /// zstd, as a frame for each part.
+    /// zstd, as a frame for each block and each domain.
     Zstd,
 }
 
