@@ -215,7 +215,8 @@ def test(stage):
                        "--simulator.listen-address", "127.0.0.1:0", "--state.path", state)
     exporter = Exporter(demo, state).wait_ready()
     url = exporter.url
-    wait_until("an hour of disconnects is counted", lambda: exporter.value(DOMAINS) > 2000, 120)
+    # The demo's nights are quiet: how many break off in its first minutes depends on the hour.
+    wait_until("hundreds of disconnects are counted", lambda: exporter.value(DOMAINS) > 500, 120)
     hostile = urllib.parse.urlencode({"stream": "<script>alert(1)</script>"})
     wait_until("a stream with a hostile name breaks off",
                lambda: b"&lt;script&gt;alert(1)" in get(f"{url}/disconnects?{hostile}")[0].split(b"</form>")[1], 120)
