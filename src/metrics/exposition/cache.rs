@@ -19,7 +19,7 @@ use crate::publication::{DomainSeries, Snapshot, StreamBlock};
 const FORGET_AFTER: u64 = 60;
 
 /// So many compressed pieces are one part: they are short, and the system takes 64 parts at a time however short they are.
-/// With more, what a change has copied of its neighbours costs more than it saves.
+/// A piece that changes has the others of its part copied, so not many.
 const TOGETHER: usize = 4;
 
 /// The lines of a block or of a domain as they go over the wire.
@@ -344,6 +344,23 @@ mod tests {
         assert_eq!(first.families[0].parts[1].as_ptr(), second.families[0].parts[1].as_ptr());
         assert!(text(&first).contains("stream=\"two\"") && text(&second).contains("stream=\"other\""));
         assert!(!text(&second).contains("stream=\"two\""));
+    }
+
+    #[test]
+    fn lines_that_nobody_reads_are_changed_where_they_stand() {
+        let (cache, first) = (Cache::new(false), block("one"));
+        let lines = |generation, total| {
+            let mut block = StreamBlock::clone(&first);
+            block.set(0, total);
+            let snapshots = ArcSwap::from_pointee(snapshot(generation, &[Arc::new(block)]));
+            cache.page(&snapshots, Format::Text, Coding::Identity)
+        };
+        let unread = lines(1, 1).families[0].parts[1].as_ptr();
+        let read = lines(2, 2);
+        assert_eq!(read.families[0].parts[1].as_ptr(), unread);
+        let next = lines(3, 3);
+        assert_ne!(next.families[0].parts[1].as_ptr(), unread);
+        assert!(text(&read).contains("} 2\n") && text(&next).contains("} 3\n"));
     }
 
     #[test]
